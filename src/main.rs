@@ -1,1 +1,21 @@
-fn main() {}
+//! pandacap turns a disk image into verified PANDA traces.
+
+mod cli;
+mod exit;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    env_logger::Builder::new().filter_level(cli.verbosity()).format_timestamp(None).init();
+    match cli.run() {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("pandacap: {error:#}");
+            exit::Exit::Failed.into()
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What was typed: the command line, and the one place that reads the environment.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+use log::LevelFilter;
+
+use crate::exit::Exit;
+
+/// Records what a guest does, instruction by instruction, and proves that the recording replays.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Where pandacap keeps PANDA and guests [default: pandacap's folder in the XDG data folder]
+    #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true)]
+    home: Option<PathBuf>,
+
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Say more on standard error (-vv: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// Why a command failed, whichever command it was.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {}
+
+impl Cli {
+    /// How much is logged on standard error.
+    pub fn verbosity(&self) -> LevelFilter {
+        match self.verbose {
+            0 => LevelFilter::Warn,
+            1 => LevelFilter::Info,
+            2 => LevelFilter::Debug,
+            _ => LevelFilter::Trace,
+        }
+    }
+
+    /// Does what was typed.
+    pub fn run(self) -> Result<Exit, Error> {
+        match self.command {}
+    }
+}
