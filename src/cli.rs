@@ -15,6 +15,10 @@ pub struct Cli {
     #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true)]
     home: Option<PathBuf>,
 
+    /// The PANDA to use: its prefix, build folder, or program [default: the embedded one, else one on PATH]
+    #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true)]
+    panda: Option<PathBuf>,
+
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     json: bool,

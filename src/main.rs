@@ -1,7 +1,9 @@
 //! pandacap turns a disk image into verified PANDA traces.
 
 mod cli;
+mod dist;
 mod exit;
+mod panda;
 mod target;
 
 use std::process::ExitCode;
