@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
+use etcetera::BaseStrategy;
 use log::LevelFilter;
 
 use crate::exit::Exit;
+use crate::panda::{self, Selection};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -32,11 +34,50 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Install a PANDA, or say where it is
+    #[command(subcommand)]
+    Panda(panda::command::Command),
+}
 
 /// Why a command failed, whichever command it was.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    /// There is no folder to keep things in.
+    #[error("cannot tell where your data folder is: set $HOME, or name a folder with --home")]
+    Home,
+    /// The result could not be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] std::io::Error),
+    /// PANDA could not be found.
+    #[error(transparent)]
+    Panda(#[from] panda::PandaError),
+    /// PANDA could not be installed.
+    #[error(transparent)]
+    Install(#[from] panda::install::InstallError),
+}
+
+impl Error {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::Panda(_) => Exit::Missing,
+            Error::Install(error) if error.is_missing() => Exit::Missing,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// What every command may need to know, resolved from the command line and the environment.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where pandacap keeps PANDA and guests.
+    pub home: PathBuf,
+    /// Which PANDA to use.
+    pub selection: Selection,
+    /// Print JSON.
+    pub json: bool,
+}
 
 impl Cli {
     /// How much is logged on standard error.
@@ -51,6 +92,18 @@ impl Cli {
 
     /// Does what was typed.
     pub fn run(self) -> Result<Exit, Error> {
-        match self.command {}
+        let context = self.context()?;
+        match self.command {
+            Command::Panda(command) => command.run(&context),
+        }
+    }
+
+    fn context(&self) -> Result<Context, Error> {
+        let home = match &self.home {
+            Some(home) => std::path::absolute(home)?,
+            None => etcetera::choose_base_strategy().map_err(|_| Error::Home)?.data_dir().join("pandacap"),
+        };
+        let selection = Selection { panda: self.panda.clone(), path: std::env::var_os("PATH") };
+        Ok(Context { home, selection, json: self.json })
     }
 }

@@ -4,6 +4,7 @@ mod cli;
 mod dist;
 mod exit;
 mod panda;
+mod progress;
 mod target;
 
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("pandacap: {error:#}");
-            exit::Exit::Failed.into()
+            error.exit().into()
         }
     }
 }

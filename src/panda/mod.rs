@@ -1,9 +1,19 @@
 //! Finding a PANDA: the embedded one, or one that the user has.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+pub mod command;
+mod embedded;
+pub mod install;
+mod loader;
+mod standin;
+mod wheel;
 
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use self::embedded::{Embedded, Record, RecordError};
 use crate::target::Target;
 
 /// What says which PANDA to use: the command line and the environment, as `cli.rs` read them.
@@ -58,13 +68,86 @@ pub enum PandaError {
         /// Every place that was looked at.
         searched: Vec<PathBuf>,
     },
+    /// The place that was named has none.
+    #[error(
+        "no PANDA for {target} in {}, which --panda or $PANDA_PATH names: searched {}",
+        .asked.display(), list(.searched)
+    )]
+    NotThere {
+        /// What was searched for.
+        target: Target,
+        /// What was named.
+        asked: PathBuf,
+        /// Every place that was looked at.
+        searched: Vec<PathBuf>,
+    },
+    /// The embedded PANDA is there and cannot be used.
+    #[error("{error}; mend it with `pandacap panda install --target {target}`")]
+    Embedded {
+        /// For which target.
+        target: Target,
+        /// What is wrong.
+        error: RecordError,
+    },
+    /// The program does not start, or is not PANDA.
+    #[error("{} does not start: {reason}", .program.display())]
+    Unusable {
+        /// The program.
+        program: PathBuf,
+        /// What it said, or what happened.
+        reason: String,
+    },
 }
 
 impl Panda {
     /// Finds the PANDA for `target`: the one asked for, else the embedded one, else the first on the path.
     pub fn find(home: &Path, selection: &Selection, target: Target) -> Result<Panda, PandaError> {
-        let _ = (home, selection);
-        Err(PandaError::NotFound { target, searched: Vec::new() })
+        if let Some(asked) = &selection.panda {
+            let searched = candidates(asked, target);
+            return match searched.iter().find(|path| path.is_file()) {
+                Some(program) => Panda::at(program, target, Source::Asked),
+                None => Err(PandaError::NotThere { target, asked: asked.clone(), searched }),
+            };
+        }
+        let embedded = Embedded::of(home);
+        match embedded.record(target) {
+            Ok(Some(record)) => return Ok(Panda::embedded(&embedded, record)),
+            Ok(None) => {}
+            Err(error) => return Err(PandaError::Embedded { target, error }),
+        }
+        let path = selection.path.iter().flat_map(std::env::split_paths);
+        let on_path: Vec<PathBuf> = path.map(|folder| folder.join(program_name(target))).collect();
+        match on_path.iter().find(|path| path.is_file()) {
+            Some(program) => Panda::at(program, target, Source::Path),
+            None => {
+                let searched = [embedded.program(target)].into_iter().chain(on_path).collect();
+                Err(PandaError::NotFound { target, searched })
+            }
+        }
+    }
+
+    /// The embedded PANDA that `record` describes.
+    fn embedded(place: &Embedded, record: Record) -> Panda {
+        Panda {
+            target: record.target,
+            program: place.program(record.target),
+            data: Some(place.firmware()),
+            version: record.version,
+            digest: record.digest,
+            source: Source::Embedded,
+        }
+    }
+
+    /// A PANDA that the user has.
+    fn at(program: &Path, target: Target, source: Source) -> Result<Panda, PandaError> {
+        let unusable = |error: io::Error| PandaError::Unusable {
+            program: program.to_owned(),
+            reason: error.to_string(),
+        };
+        let program = std::path::absolute(program).map_err(unusable)?;
+        let version = version(&program)?;
+        let digest = File::open(&program).and_then(|mut file| wheel::sha256(&mut file)).map_err(unusable)?;
+        Ok(Panda { target, program, data: None, version, digest, source })
     }
 
     /// The command that starts it, with nothing set but where its firmware is.
@@ -91,6 +174,40 @@ impl Panda {
         dirs.dedup();
         dirs
     }
+}
+
+/// Where a PANDA may be when the user names `place`.
+fn candidates(place: &Path, target: Target) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let name = program_name(target);
+    vec![
+        place.join("bin").join(&name),
+        place.join(format!("{target}-softmmu")).join(&name),
+        place.join(&name),
+    ]
+}
+
+fn program_name(target: Target) -> String {
+    format!("panda-system-{target}")
+}
+
+/// What a PANDA calls itself; asking starts it, which also shows that it can be started.
+fn version(program: &Path) -> Result<String, PandaError> {
+    let unusable = |reason: String| PandaError::Unusable { program: program.to_owned(), reason };
+    let output = Command::new(program)
+        .arg("-version")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| unusable(error.to_string()))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let version = said.lines().next().unwrap_or_default();
+    if !output.status.success() || version.is_empty() {
+        let complaint = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        return Err(unusable(format!("{} {complaint}", output.status)));
+    }
+    Ok(version.strip_prefix("QEMU emulator version ").unwrap_or(version).trim().to_owned())
 }
 
 fn list(paths: &[PathBuf]) -> String {
