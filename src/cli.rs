@@ -6,8 +6,10 @@ use clap::{ArgAction, Parser, Subcommand};
 use etcetera::BaseStrategy;
 use log::LevelFilter;
 
+use crate::doctor;
 use crate::exit::Exit;
 use crate::panda::{self, Selection};
+use crate::target::Target;
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -38,6 +40,15 @@ enum Command {
     /// Install a PANDA, or say where it is
     #[command(subcommand)]
     Panda(panda::command::Command),
+    /// Say whether recording will work here, and what to do when it will not
+    ///
+    /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
+    /// the command that mends it.
+    Doctor {
+        /// The guest architecture to record
+        #[arg(long, default_value = "x86_64")]
+        target: Target,
+    },
 }
 
 /// Why a command failed, whichever command it was.
@@ -54,7 +65,7 @@ pub enum Error {
     Panda(#[from] panda::PandaError),
     /// PANDA could not be installed.
     #[error(transparent)]
-    Install(#[from] panda::install::InstallError),
+    Install(#[from] panda::InstallError),
 }
 
 impl Error {
@@ -95,6 +106,7 @@ impl Cli {
         let context = self.context()?;
         match self.command {
             Command::Panda(command) => command.run(&context),
+            Command::Doctor { target } => Ok(doctor::run(&context, target)?),
         }
     }
 

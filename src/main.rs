@@ -2,6 +2,7 @@
 
 mod cli;
 mod dist;
+mod doctor;
 mod exit;
 mod panda;
 mod progress;

@@ -31,8 +31,31 @@ pub struct Symbol {
     pub data: bool,
 }
 
-/// Makes the stand-in for the library `soname`, which defines `symbols`.
-pub fn write(soname: &str, symbols: &[Symbol]) -> Result<Vec<u8>, object::write::Error> {
+/// What a stand-in is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// The library that it takes the place of.
+    pub soname: String,
+    /// What it tells `pandacap_on_call` that its functions belong to.
+    pub label: String,
+    /// What it defines.
+    pub symbols: Vec<Symbol>,
+}
+
+impl StandIn {
+    /// One that defines nothing yet.
+    pub fn of(soname: &str) -> StandIn {
+        StandIn { soname: soname.to_owned(), label: soname.to_owned(), symbols: Vec::new() }
+    }
+
+    /// The shared object.
+    pub fn to_elf(&self) -> Result<Vec<u8>, object::write::Error> {
+        write(self)
+    }
+}
+
+fn write(stand_in: &StandIn) -> Result<Vec<u8>, object::write::Error> {
+    let StandIn { soname, label, symbols } = stand_in;
     let mut bytes = Vec::new();
     let mut elf = Writer::new(object::Endianness::Little, true, &mut bytes);
     let versions = version_indices(symbols);
@@ -55,7 +78,7 @@ pub fn write(soname: &str, symbols: &[Symbol]) -> Result<Vec<u8>, object::write:
     let dynstr = elf.reserve_dynstr();
     let versym = elf.reserve_gnu_versym();
     let verdef = elf.reserve_gnu_verdef(1 + versions.len(), 1 + versions.len());
-    let strings = Strings::new(soname, symbols);
+    let strings = Strings::new(label, symbols);
     let strings_at = elf.reserve(strings.bytes.len(), 1);
     let read_only = elf.reserved_len();
 
@@ -202,7 +225,7 @@ fn version_indices(symbols: &[Symbol]) -> BTreeMap<&str, u16> {
     indices
 }
 
-/// The C strings that the code refers to: the soname, then the name of each function.
+/// The C strings that the code refers to: the label, then the name of each function.
 struct Strings {
     bytes: Vec<u8>,
     /// Where each function's name begins.
@@ -210,8 +233,8 @@ struct Strings {
 }
 
 impl Strings {
-    fn new(soname: &str, symbols: &[Symbol]) -> Strings {
-        let mut strings = Strings { bytes: soname.as_bytes().to_vec(), offsets: Vec::new() };
+    fn new(label: &str, symbols: &[Symbol]) -> Strings {
+        let mut strings = Strings { bytes: label.as_bytes().to_vec(), offsets: Vec::new() };
         for symbol in symbols.iter().filter(|symbol| !symbol.data) {
             strings.bytes.push(0);
             strings.offsets.push(strings.bytes.len());
@@ -231,7 +254,7 @@ fn code(text: usize, hook: usize, strings: usize, names: &[usize]) -> Vec<u8> {
     relative(&mut code, text, hook);
     // test rax, rax; jnz over the ret; ret: not armed, and rax is 0
     code.extend([0x48, 0x85, 0xc0, 0x75, 0x01, 0xc3]);
-    // lea rdi, [rip + soname]; mov rsi, r11; jmp rax: the hook, with the stack as the caller left it
+    // lea rdi, [rip + label]; mov rsi, r11; jmp rax: the hook, with the stack as the caller left it
     code.extend([0x48, 0x8d, 0x3d]);
     relative(&mut code, text, strings);
     code.extend([0x4c, 0x89, 0xde, 0xff, 0xe0]);
