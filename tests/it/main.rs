@@ -1,1 +1,4 @@
-fn main() {}
+//! pandacap as its users meet it: as a process, on a real PANDA.
+
+mod panda;
+mod support;
