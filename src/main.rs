@@ -1,5 +1,7 @@
 //! pandacap turns a disk image into verified PANDA traces.
 
+#![allow(unreachable_pub, reason = "a program has no outside: `pub` is for its other modules")]
+
 mod cli;
 mod dist;
 mod doctor;
