@@ -1,5 +1,6 @@
 //! What was typed: the command line, and the one place that reads the environment.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
@@ -55,11 +56,11 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no folder to keep things in.
-    #[error("cannot tell where your data folder is: set $HOME, or name a folder with --home")]
+    #[error("cannot tell which folder to keep things in: set $HOME, or name a folder with --home")]
     Home,
     /// The result could not be written.
     #[error("cannot write to standard output: {0}")]
-    Output(#[from] std::io::Error),
+    Output(#[from] io::Error),
     /// PANDA could not be found.
     #[error(transparent)]
     Panda(#[from] panda::PandaError),
@@ -101,8 +102,15 @@ impl Cli {
         }
     }
 
-    /// Does what was typed.
+    /// Does what was typed; a reader that has read enough of the result is no failure.
     pub fn run(self) -> Result<Exit, Error> {
+        match self.dispatch() {
+            Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+            result => result,
+        }
+    }
+
+    fn dispatch(self) -> Result<Exit, Error> {
         let context = self.context()?;
         match self.command {
             Command::Panda(command) => command.run(&context),
@@ -112,7 +120,7 @@ impl Cli {
 
     fn context(&self) -> Result<Context, Error> {
         let home = match &self.home {
-            Some(home) => std::path::absolute(home)?,
+            Some(home) => std::path::absolute(home).map_err(|_| Error::Home)?,
             None => etcetera::choose_base_strategy().map_err(|_| Error::Home)?.data_dir().join("pandacap"),
         };
         let selection = Selection { panda: self.panda.clone(), path: std::env::var_os("PATH") };
