@@ -1,11 +1,16 @@
 //! What was typed: the command line, and the one place that reads the environment.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
+use etcetera::BaseStrategy;
 use log::LevelFilter;
 
+use crate::doctor;
 use crate::exit::Exit;
+use crate::panda::{self, Selection};
+use crate::target::Target;
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -14,6 +19,10 @@ pub struct Cli {
     /// Where pandacap keeps PANDA and guests [default: pandacap's folder in the XDG data folder]
     #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true)]
     home: Option<PathBuf>,
+
+    /// The PANDA to use: its prefix, build folder, or program [default: the embedded one, else one on PATH]
+    #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true)]
+    panda: Option<PathBuf>,
 
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
@@ -28,11 +37,59 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Install a PANDA, or say where it is
+    #[command(subcommand)]
+    Panda(panda::command::Command),
+    /// Say whether recording will work here, and what to do when it will not
+    ///
+    /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
+    /// the command that mends it.
+    Doctor {
+        /// The guest architecture to record
+        #[arg(long, default_value = "x86_64")]
+        target: Target,
+    },
+}
 
 /// Why a command failed, whichever command it was.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    /// There is no folder to keep things in.
+    #[error("cannot tell which folder to keep things in: set $HOME, or name a folder with --home")]
+    Home,
+    /// The result could not be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] io::Error),
+    /// PANDA could not be found.
+    #[error(transparent)]
+    Panda(#[from] panda::PandaError),
+    /// PANDA could not be installed.
+    #[error(transparent)]
+    Install(#[from] panda::InstallError),
+}
+
+impl Error {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::Panda(_) => Exit::Missing,
+            Error::Install(error) if error.is_missing() => Exit::Missing,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// What every command may need to know, resolved from the command line and the environment.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Where pandacap keeps PANDA and guests.
+    pub home: PathBuf,
+    /// Which PANDA to use.
+    pub selection: Selection,
+    /// Print JSON.
+    pub json: bool,
+}
 
 impl Cli {
     /// How much is logged on standard error.
@@ -45,8 +102,28 @@ impl Cli {
         }
     }
 
-    /// Does what was typed.
+    /// Does what was typed; a reader that has read enough of the result is no failure.
     pub fn run(self) -> Result<Exit, Error> {
-        match self.command {}
+        match self.dispatch() {
+            Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+            result => result,
+        }
+    }
+
+    fn dispatch(self) -> Result<Exit, Error> {
+        let context = self.context()?;
+        match self.command {
+            Command::Panda(command) => command.run(&context),
+            Command::Doctor { target } => Ok(doctor::run(&context, target)?),
+        }
+    }
+
+    fn context(&self) -> Result<Context, Error> {
+        let home = match &self.home {
+            Some(home) => std::path::absolute(home).map_err(|_| Error::Home)?,
+            None => etcetera::choose_base_strategy().map_err(|_| Error::Home)?.data_dir().join("pandacap"),
+        };
+        let selection = Selection { panda: self.panda.clone(), path: std::env::var_os("PATH") };
+        Ok(Context { home, selection, json: self.json })
     }
 }

@@ -1,7 +1,13 @@
 //! pandacap turns a disk image into verified PANDA traces.
 
+#![allow(unreachable_pub, reason = "a program has no outside: `pub` is for its other modules")]
+
 mod cli;
+mod dist;
+mod doctor;
 mod exit;
+mod panda;
+mod progress;
 mod target;
 
 use std::process::ExitCode;
@@ -15,7 +21,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("pandacap: {error:#}");
-            exit::Exit::Failed.into()
+            error.exit().into()
         }
     }
 }

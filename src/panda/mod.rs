@@ -1,0 +1,228 @@
+//! Finding a PANDA: the embedded one, or one that the user has.
+
+pub mod command;
+mod embedded;
+mod install;
+mod loader;
+mod standin;
+mod wheel;
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use self::embedded::{Embedded, Record, RecordError};
+pub use self::install::{Fit, InstallError, fit};
+pub use self::wheel::pip;
+use crate::target::Target;
+
+/// What says which PANDA to use: the command line and the environment, as `cli.rs` read them.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// `--panda` or `$PANDA_PATH`: a prefix, a build folder, a folder with the program, or the program.
+    pub panda: Option<PathBuf>,
+    /// `$PATH`, searched when there is no embedded PANDA.
+    pub path: Option<OsString>,
+}
+
+/// Where a PANDA was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// Named with `--panda` or `$PANDA_PATH`.
+    Asked,
+    /// Installed by `pandacap panda install`.
+    Embedded,
+    /// On `$PATH`.
+    Path,
+}
+
+/// One PANDA for one target, ready to start.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Panda {
+    /// The guest architecture that it runs.
+    pub target: Target,
+    /// `panda-system-<target>`.
+    pub program: PathBuf,
+    /// The firmware folder for `-L`; `None` where the program finds its own.
+    pub data: Option<PathBuf>,
+    /// What it calls itself, on one line.
+    pub version: String,
+    /// SHA-256, in hex, of its code: libpanda of the embedded PANDA, the program of another.
+    pub digest: String,
+    /// Where it was found.
+    pub source: Source,
+}
+
+/// Why there is no PANDA to start.
+#[derive(Debug, thiserror::Error)]
+pub enum PandaError {
+    /// No place has one.
+    #[error(
+        "no PANDA for {target}: {} is not there, nor is panda-system-{target} in a folder of PATH ({}); \
+         install one with `pandacap panda install --target {target}`",
+        .embedded.display(), list(.path)
+    )]
+    NotFound {
+        /// What was searched for.
+        target: Target,
+        /// Where the embedded one would be.
+        embedded: PathBuf,
+        /// The folders that were looked into.
+        path: Vec<PathBuf>,
+    },
+    /// The place that was named has none.
+    #[error(
+        "no PANDA for {target} in {}, which --panda or $PANDA_PATH names: searched {}",
+        .asked.display(), list(.searched)
+    )]
+    NotThere {
+        /// What was searched for.
+        target: Target,
+        /// What was named.
+        asked: PathBuf,
+        /// Every place that was looked at.
+        searched: Vec<PathBuf>,
+    },
+    /// The embedded PANDA is there and cannot be used.
+    #[error("{error}; mend it with `pandacap panda install --target {target}`")]
+    Embedded {
+        /// For which target.
+        target: Target,
+        /// What is wrong.
+        error: RecordError,
+    },
+    /// The program does not start, or is not PANDA.
+    #[error("{} does not start: {reason}", .program.display())]
+    Unusable {
+        /// The program.
+        program: PathBuf,
+        /// What it said, or what happened.
+        reason: String,
+    },
+}
+
+impl Panda {
+    /// Finds the PANDA for `target`: the one asked for, else the embedded one, else the first on the path.
+    pub fn find(home: &Path, selection: &Selection, target: Target) -> Result<Panda, PandaError> {
+        if let Some(asked) = &selection.panda {
+            let searched = candidates(asked, target);
+            return match searched.iter().find(|path| path.is_file()) {
+                Some(program) => Panda::at(program, target, Source::Asked),
+                None => Err(PandaError::NotThere { target, asked: asked.clone(), searched }),
+            };
+        }
+        let embedded = Embedded::of(home);
+        match embedded.record(target) {
+            Ok(Some(record)) => return Ok(Panda::embedded(&embedded, record)),
+            Ok(None) => {}
+            Err(error) => return Err(PandaError::Embedded { target, error }),
+        }
+        let mut path: Vec<PathBuf> = selection.path.iter().flat_map(std::env::split_paths).collect();
+        let mut known = HashSet::new();
+        path.retain(|folder| known.insert(folder.clone()));
+        match path.iter().map(|folder| folder.join(program_name(target))).find(|program| program.is_file()) {
+            Some(program) => Panda::at(&program, target, Source::Path),
+            None => Err(PandaError::NotFound { target, embedded: embedded.program(target), path }),
+        }
+    }
+
+    /// The embedded PANDA that `record` describes.
+    fn embedded(place: &Embedded, record: Record) -> Panda {
+        Panda {
+            target: record.target,
+            program: place.program(record.target),
+            data: Some(place.firmware()),
+            version: record.version,
+            digest: record.digest,
+            source: Source::Embedded,
+        }
+    }
+
+    /// A PANDA that the user has.
+    fn at(program: &Path, target: Target, source: Source) -> Result<Panda, PandaError> {
+        let unusable = |error: io::Error| PandaError::Unusable {
+            program: program.to_owned(),
+            reason: error.to_string(),
+        };
+        let program = std::path::absolute(program).map_err(unusable)?;
+        let version = version(&program)?;
+        let digest = File::open(&program).and_then(|mut file| wheel::sha256(&mut file)).map_err(unusable)?;
+        Ok(Panda { target, program, data: None, version, digest, source })
+    }
+
+    /// The command that starts it, with nothing set but where its firmware is.
+    ///
+    /// `PANDA_DIR` is left to the caller: PANDA searches it for plugins before its own folder.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(data) = &self.data {
+            command.arg("-L").arg(data);
+        }
+        command
+    }
+
+    /// Starts it, to ask what it calls itself and to see that it can be started.
+    pub fn start_once(&self) -> Result<String, PandaError> {
+        version(&self.program)
+    }
+
+    /// The folders in which it searches `panda_<name>.so`, after `$PANDA_DIR`.
+    pub fn plugin_dirs(&self) -> Vec<PathBuf> {
+        let mut dirs: Vec<PathBuf> = Vec::new();
+        if let Some(folder) = self.program.parent() {
+            dirs.push(folder.join("panda/plugins"));
+            if let (Source::Asked | Source::Path, Some(prefix)) = (self.source, folder.parent()) {
+                dirs.push(Path::new("/usr/local/lib/panda").join(self.target.name()));
+                dirs.push(prefix.join("lib/panda").join(self.target.name()));
+            }
+        }
+        dirs.dedup();
+        dirs
+    }
+}
+
+/// Where a PANDA may be when the user names `place`.
+fn candidates(place: &Path, target: Target) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let name = program_name(target);
+    vec![
+        place.join("bin").join(&name),
+        place.join(format!("{target}-softmmu")).join(&name),
+        place.join(&name),
+    ]
+}
+
+fn program_name(target: Target) -> String {
+    format!("panda-system-{target}")
+}
+
+/// What a PANDA calls itself; asking starts it, which also shows that it can be started.
+fn version(program: &Path) -> Result<String, PandaError> {
+    let unusable = |reason: String| PandaError::Unusable { program: program.to_owned(), reason };
+    let output = Command::new(program)
+        .arg("-version")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| unusable(error.to_string()))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        return Err(unusable(format!("{}; it says: {complaint}", output.status)));
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let version = said.lines().next().unwrap_or_default();
+    if !version.contains("version") {
+        return Err(unusable("asked for its -version, it names none: is it PANDA?".to_owned()));
+    }
+    Ok(version.strip_prefix("QEMU emulator version ").unwrap_or(version).trim().to_owned())
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(", ")
+}

@@ -1,0 +1,45 @@
+//! Progress on standard error: a bar on a terminal, a plain line elsewhere.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Shows that something is going on, until it is dropped.
+#[derive(Debug)]
+pub struct Progress(ProgressBar);
+
+impl Progress {
+    /// Something of which nobody knows how long it takes.
+    pub fn waiting(what: &str) -> Progress {
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Progress::show(bar, "{spinner} {msg} ({elapsed})", what)
+    }
+
+    /// Something of so many bytes.
+    pub fn bytes(what: &str, total: u64) -> Progress {
+        Progress::show(ProgressBar::new(total), "{msg} [{bar:32}] {bytes}/{total_bytes} {eta}", what)
+    }
+
+    /// So many more are done.
+    pub fn advance(&self, by: u64) {
+        self.0.inc(by);
+    }
+
+    fn show(bar: ProgressBar, template: &str, what: &str) -> Progress {
+        if bar.is_hidden() {
+            eprintln!("{what}");
+        }
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        Progress(bar)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
