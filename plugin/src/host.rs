@@ -1,0 +1,85 @@
+//! The one door to PANDA: what the plugin needs of it, so that tests can stand in for it.
+
+use std::{ffi::CStr, time::Duration};
+
+use protocol::Registers;
+
+use crate::recorder::Mode;
+
+/// Why a recording can't begin or end.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// KVM runs the guest behind PANDA's back.
+    #[error("the machine runs on KVM, and only TCG can be recorded: start PANDA without -enable-kvm")]
+    Kvm,
+    /// More than one processor.
+    #[error("the machine has {0} processors, and a recording of more than one does not replay: use -smp 1")]
+    Smp(i32),
+    /// There is too little room for the snapshot.
+    #[error("{dir} has {free} bytes free, and the snapshot may need {needed}")]
+    Space {
+        /// Where the recording would be.
+        dir: String,
+        /// Free bytes.
+        free: u64,
+        /// Bytes of the largest snapshot, and those that `min_free` keeps.
+        needed: u64,
+    },
+    /// The files can't be made.
+    #[error("can't create {path}: {reason}")]
+    Files {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        reason: String,
+    },
+    /// Where the guest stands can't be told, so it can't be made to go on behind its hypercall.
+    #[error(
+        "no cpuid instruction where the guest made its hypercall: real mode, or a segment not based at 0"
+    )]
+    Instruction,
+    /// PANDA itself says no.
+    #[error("PANDA refused, for another change of its recording state is under way ({0})")]
+    Panda(i32),
+    /// PANDA's main loop never came by.
+    #[error("PANDA's main loop did not act on it; is the machine being paused?")]
+    NoTurn,
+}
+
+/// PANDA, as far as the plugin needs it.
+///
+/// Every method is called with QEMU's big lock held, as all of a plugin's callbacks are.
+pub trait Host: Send + 'static {
+    /// A virtual processor, for as long as one callback lasts.
+    type Cpu: Copy;
+
+    /// What PANDA is doing.
+    fn mode(&self) -> Mode;
+    /// Why this machine can't be recorded at all.
+    fn obstacle(&self) -> Option<Refusal>;
+    /// Guest instructions since the recording began.
+    fn instructions(&self) -> u64;
+    /// The most bytes that a snapshot of this machine takes.
+    fn snapshot_bytes(&self) -> u64;
+
+    /// The four hypercall registers.
+    fn registers(&self, cpu: Self::Cpu) -> Registers;
+    /// Puts an answer into the hypercall registers, and into the log when one is being written.
+    fn answer(&self, cpu: Self::Cpu, registers: Registers);
+    /// Reads guest memory; false when any byte of it is not mapped.
+    fn read(&self, cpu: Self::Cpu, address: u64, buffer: &mut [u8]) -> bool;
+
+    /// Begins a recording at the instruction behind the guest's hypercall, with `answer` in its registers, while
+    /// the guest is held. When it fails the guest is as it was.
+    fn begin(&self, cpu: Self::Cpu, recording: &CStr, answer: Registers) -> Result<(), Refusal>;
+    /// Ends the recording while the guest is held; it is complete on disk when this returns.
+    fn end(&self) -> Result<(), Refusal>;
+    /// Has the main loop end the recording in this turn.
+    fn ask_end(&self);
+    /// Quits PANDA.
+    fn quit(&self);
+    /// Has the main loop call [`crate::Plugin::tick`] every so often until it returns false.
+    fn arm_ticks(&self, every: Duration);
+    /// Keeps this guest waiting, but not PANDA.
+    fn pause(&self, time: Duration);
+}

@@ -1,0 +1,430 @@
+//! PANDA as it is in this process: every symbol looked up by name, every call argued for.
+//!
+//! The version decides nothing here. What differs between versions is asked of PANDA itself, and a PANDA that
+//! doesn't answer is refused with a reason.
+
+use std::{
+    ffi::{CStr, c_int, c_void},
+    fs::File,
+    os::unix::fs::FileExt as _,
+    ptr,
+    sync::atomic::{AtomicI32, Ordering},
+    time::{Duration, Instant},
+};
+
+use panda_sys::{
+    CPUState, Panda as Symbols, RR_NOCHANGE, RR_OFF, RR_RECORD, RR_REPLAY, RRCTRL_OK,
+    gate::pandacap_gate as Gate, libloading,
+};
+use parking_lot::Mutex;
+use protocol::Registers;
+
+use crate::{
+    arch::{self, Arch},
+    host::{Host, Refusal},
+    recorder::Mode,
+};
+
+/// How long the main loop may let a held guest wait without doing anything else.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is left alone between two looks.
+const LOOK_AGAIN: Duration = Duration::from_micros(50);
+/// Where a processor's registers are looked for, in bytes from its beginning.
+const SEARCHED: usize = 128 << 10;
+/// How many processor states have to agree on a place before it is trusted.
+const AGREEMENTS: u32 = 4;
+
+/// Why this PANDA can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("this PANDA has no {0}: it can't record, or it is older than August 2020 or newer than we know")]
+    Symbol(&'static str),
+    #[error("this PANDA's number for guest hypercalls can't be told")]
+    CallbackNumber,
+    #[error("recctrl does not know this target's hypercalls: x86_64, i386, arm and aarch64 can be recorded")]
+    Target,
+    #[error("the process can't be searched for PANDA's symbols: {0}")]
+    Process(#[from] libloading::Error),
+}
+
+/// Takes a symbol out of the table, or says which one is missing.
+macro_rules! need {
+    ($symbols:expr, $name:ident) => {
+        $symbols.$name.map_err(|_| Unfit::Symbol(stringify!($name)))?
+    };
+    ($symbols:expr, $name:ident, ref) => {
+        $symbols.$name.as_ref().map_err(|_| Unfit::Symbol(stringify!($name)))?
+    };
+}
+
+type Register = unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int;
+
+/// The PANDA that loaded us.
+pub(crate) struct Panda {
+    control: *mut panda_sys::pandacap_rr_control,
+    log: *mut *mut panda_sys::pandacap_rr_log,
+    skipped_callsite: *mut c_int,
+    interrupt_request: Option<*mut c_int>,
+    kvm_allowed: Option<*mut bool>,
+    smp_cpus: Option<*mut c_int>,
+    ram_bytes: unsafe extern "C" fn() -> u64,
+    locked: unsafe extern "C" fn() -> bool,
+    lock: unsafe extern "C" fn(),
+    unlock: unsafe extern "C" fn(),
+    notify: unsafe extern "C" fn(),
+    read_register: Register,
+    write_register: Register,
+    read_memory: unsafe extern "C" fn(*mut CPUState, u64, *mut i8, c_int) -> c_int,
+    record_begin: unsafe extern "C" fn(*const i8, *const i8) -> c_int,
+    record_end: unsafe extern "C" fn() -> c_int,
+    instruction_count: unsafe extern "C" fn() -> u64,
+    vm_quit: unsafe extern "C" fn() -> c_int,
+    timeout_add:
+        unsafe extern "C" fn(u32, Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut c_void) -> u32,
+    /// The accessor of x86 serves both widths; which one it is shows at the first register that is read.
+    family: Arch,
+    x86_width: AtomicI32,
+    register_file: Mutex<RegisterFile>,
+    tick: unsafe extern "C" fn(*mut c_void) -> c_int,
+}
+
+// SAFETY: the pointers are to PANDA's own globals and functions, which live as long as the process; they are used
+// with QEMU's big lock held, as the methods of `Host` require.
+unsafe impl Send for Panda {}
+// SAFETY: as above; what we add ourselves is atomic.
+unsafe impl Sync for Panda {}
+
+/// Where the registers lie, as far as it is known.
+#[derive(Default)]
+struct RegisterFile {
+    place: usize,
+    agreements: u32,
+    last: [u32; 8],
+    given_up: bool,
+}
+
+/// What `init_plugin` registers: number and gate.
+pub(crate) struct Hook {
+    number: u32,
+    register: unsafe extern "C" fn(*mut c_void, u32, panda_sys::panda_cb_with_context, *mut c_void),
+    exit: unsafe extern "C" fn(*mut CPUState),
+    leave: unsafe extern "C" fn(*mut CPUState),
+}
+
+impl Panda {
+    /// Looks up all that is needed; `tick` is what the main loop calls while a recording is on.
+    pub(crate) fn find(tick: unsafe extern "C" fn(*mut c_void) -> c_int) -> Result<(Panda, Hook), Unfit> {
+        let process = libloading::os::unix::Library::this();
+        // SAFETY: the table only looks symbols up; the types are those of PANDA's headers (panda-sys's test).
+        let symbols = unsafe { Symbols::from_library(libloading::Library::from(process)) }?;
+        let (family, read_register) = match symbols {
+            Symbols { aarch64_cpu_gdb_read_register: Ok(read), .. } => (Arch::Aarch64, read),
+            Symbols { arm_cpu_gdb_read_register: Ok(read), .. } => (Arch::Arm, read),
+            Symbols { x86_cpu_gdb_read_register: Ok(read), .. } => (Arch::X86_64, read),
+            _ => return Err(Unfit::Target),
+        };
+        let hook = Hook {
+            number: hypercall_number(&symbols)?,
+            register: need!(symbols, panda_register_callback_with_context),
+            exit: need!(symbols, cpu_exit),
+            leave: need!(symbols, cpu_loop_exit_noexc),
+        };
+        let panda = Panda {
+            control: need!(symbols, rr_control),
+            log: need!(symbols, rr_nondet_log),
+            skipped_callsite: need!(symbols, rr_skipped_callsite_location),
+            interrupt_request: symbols.panda_current_interrupt_request.ok(),
+            kvm_allowed: symbols.kvm_allowed.ok(),
+            smp_cpus: symbols.smp_cpus.ok(),
+            ram_bytes: need!(symbols, ram_bytes_total),
+            locked: need!(symbols, qemu_mutex_iothread_locked),
+            lock: need!(symbols, qemu_mutex_lock_iothread),
+            unlock: need!(symbols, qemu_mutex_unlock_iothread),
+            notify: need!(symbols, qemu_notify_event),
+            read_register,
+            write_register: need!(symbols, gdb_write_register),
+            read_memory: need!(symbols, panda_virtual_memory_read_external),
+            record_begin: need!(symbols, panda_record_begin),
+            record_end: need!(symbols, panda_record_end),
+            instruction_count: need!(symbols, rr_get_guest_instr_count_external),
+            vm_quit: need!(symbols, panda_vm_quit),
+            timeout_add: need!(symbols, g_timeout_add),
+            family,
+            x86_width: AtomicI32::new(0),
+            register_file: Mutex::default(),
+            tick,
+        };
+        Ok((panda, hook))
+    }
+
+    fn arch(&self) -> Arch {
+        match (self.family, self.x86_width.load(Ordering::Relaxed)) {
+            (Arch::X86_64, 4) => Arch::I386,
+            (family, _) => family,
+        }
+    }
+
+    fn read(&self, cpu: *mut CPUState, number: i32) -> u64 {
+        let mut value = [0; 16];
+        // SAFETY: `cpu` is the processor of the running callback, and no general register has more than 16 bytes.
+        let width = unsafe { (self.read_register)(cpu, value.as_mut_ptr(), number) };
+        if self.family == Arch::X86_64 {
+            self.x86_width.store(width, Ordering::Relaxed);
+        }
+        u64::from_le_bytes(value[..8].try_into().unwrap_or_default())
+    }
+
+    fn write(&self, cpu: *mut CPUState, number: i32, value: u64) {
+        let mut value = value.to_le_bytes();
+        // SAFETY: as for `read`; a general register has at most 8 bytes.
+        unsafe { (self.write_register)(cpu, value.as_mut_ptr(), number) };
+    }
+
+    /// The program counter behind the guest's hypercall.
+    fn next_instruction(&self, cpu: *mut CPUState) -> Result<u64, Refusal> {
+        let counter = self.read(cpu, self.arch().program_counter());
+        if !self.arch().is_x86() {
+            return Ok(counter);
+        }
+        let mut code = [0; 15];
+        let in_page = (4096 - counter % 4096).min(15) as usize;
+        if !Host::read(self, cpu, counter, &mut code[..in_page]) {
+            return Err(Refusal::Instruction);
+        }
+        // The rest is another page, which need not be there.
+        let whole = in_page == 15 || Host::read(self, cpu, counter + in_page as u64, &mut code[in_page..]);
+        let code = if whole { &code[..] } else { &code[..in_page] };
+        arch::cpuid_length(code).map(|length| counter.wrapping_add(length)).ok_or(Refusal::Instruction)
+    }
+
+    /// Lets the main loop have its turn, with the guest held, until it has acted on `rr_control.next`.
+    fn hold(&self, wanted: i32) -> Result<(), Refusal> {
+        // SAFETY: a plain function of QEMU's.
+        let owned = unsafe { (self.locked)() };
+        let mut alone = Duration::ZERO;
+        loop {
+            // SAFETY: only what we have is given back, for a moment.
+            unsafe {
+                if owned {
+                    (self.unlock)();
+                }
+                (self.notify)();
+            }
+            std::thread::sleep(LOOK_AGAIN);
+            let asked = Instant::now();
+            if owned {
+                // SAFETY: this thread has just given it back.
+                unsafe { (self.lock)() };
+            }
+            // SAFETY: we have the lock; only its holder changes rr_control.
+            let (mode, next) = unsafe { ((*self.control).mode, (*self.control).next) };
+            if next == RR_NOCHANGE {
+                return if mode == wanted { Ok(()) } else { Err(Refusal::NoTurn) };
+            }
+            // While the main loop writes a snapshot it has the lock, for as long as that takes. Where it lets us
+            // have it again and again and does nothing, it waits for this very processor to stop: pausing.
+            if asked.elapsed() < Duration::from_millis(1) {
+                alone += LOOK_AGAIN;
+            }
+            if alone > PATIENCE {
+                // SAFETY: as above; nobody has begun to act on it.
+                unsafe { (*self.control).next = RR_NOCHANGE };
+                return Err(Refusal::NoTurn);
+            }
+        }
+    }
+
+    /// Finds out where the first hypercall register lies in memory, for the gate to look at.
+    ///
+    /// Called for calls that pass the gate: all of them until the place is known, those with the magic afterwards.
+    pub(crate) fn tune(&self, cpu: *mut CPUState, gate: &mut Gate) {
+        let first = self.read(cpu, 0) as u32;
+        let arch = self.arch();
+        let mut file = self.register_file.lock();
+        if gate.magic_offset != 0 {
+            // SAFETY: the offset was found within the processor's own memory.
+            let seen =
+                unsafe { ptr::read_volatile(cpu.cast::<u8>().add(gate.magic_offset as usize).cast::<u32>()) };
+            if seen != first {
+                log::warn!(
+                    "the guest's registers are not where they were: from now on PANDA is asked for them"
+                );
+                gate.magic_offset = 0;
+                file.given_up = true;
+            }
+            return;
+        }
+        let registers = arch.stored_order().map(|number| self.read(cpu, number) as u32);
+        if file.given_up || registers == file.last {
+            return;
+        }
+        file.last = registers;
+        let mut memory = vec![0; SEARCHED];
+        // Through the kernel, which stops at memory that is not there.
+        let Ok(length) = File::open("/proc/self/mem").and_then(|mem| mem.read_at(&mut memory, cpu as u64))
+        else {
+            file.given_up = true;
+            return;
+        };
+        let Some(place) = arch::locate(&memory[..length], &registers, arch.register_bytes()) else { return };
+        file.agreements = if place == file.place { file.agreements + 1 } else { 1 };
+        file.place = place;
+        if file.agreements >= AGREEMENTS {
+            gate.magic_offset = place as u64;
+        }
+    }
+}
+
+impl Hook {
+    /// Has PANDA call `gate` for every guest hypercall.
+    pub(crate) fn register(&self, plugin: *mut c_void, gate: &'static mut Gate) {
+        gate.exit = Some(self.exit);
+        gate.leave = Some(self.leave);
+        let callback =
+            panda_sys::panda_cb_with_context { guest_hypercall: Some(panda_sys::gate::pandacap_gate_call) };
+        // SAFETY: `plugin` is PANDA's handle of us, the number is that of guest hypercalls, the gate lives for ever.
+        unsafe { (self.register)(plugin, self.number, callback, ptr::from_mut(gate).cast()) };
+    }
+}
+
+/// PANDA's number for guest hypercalls, which differs between versions: the one whose trampoline is theirs.
+fn hypercall_number(symbols: &Symbols) -> Result<u32, Unfit> {
+    let trampoline_of = need!(symbols, panda_get_cb_trampoline, ref);
+    let wanted = need!(symbols, panda_cb_trampoline_guest_hypercall, ref);
+    // PANDA asserts on a number that has no trampoline; in every version these have one.
+    (20..=23)
+        .find(|&number| {
+            // SAFETY: a plain function of PANDA's; every member of the union is one pointer.
+            let found = unsafe { trampoline_of(number).cbaddr };
+            found.is_some_and(|found| found as usize == *wanted as usize)
+        })
+        .ok_or(Unfit::CallbackNumber)
+}
+
+impl Host for Panda {
+    type Cpu = *mut CPUState;
+
+    fn mode(&self) -> Mode {
+        // SAFETY: PANDA's global, read with the lock held.
+        match unsafe { (*self.control).mode } {
+            RR_RECORD => Mode::Record,
+            RR_REPLAY => Mode::Replay,
+            _ => Mode::Off,
+        }
+    }
+
+    fn obstacle(&self) -> Option<Refusal> {
+        // SAFETY: PANDA's globals, set before the machine ran.
+        let (kvm, cpus) =
+            unsafe { (self.kvm_allowed.is_some_and(|kvm| *kvm), self.smp_cpus.map_or(1, |cpus| *cpus)) };
+        if kvm {
+            Some(Refusal::Kvm)
+        } else if cpus > 1 {
+            Some(Refusal::Smp(cpus))
+        } else {
+            None
+        }
+    }
+
+    fn instructions(&self) -> u64 {
+        if self.mode() != Mode::Record {
+            return 0;
+        }
+        // SAFETY: while recording, PANDA has a log and a processor.
+        let (logged, low) = unsafe { ((**self.log).last_instruction, (self.instruction_count)() as u32) };
+        // The log is written many times in 2^32 instructions, for every interrupt is in it.
+        logged + u64::from(low.wrapping_sub(logged as u32))
+    }
+
+    fn snapshot_bytes(&self) -> u64 {
+        // SAFETY: a plain function of PANDA's.
+        let ram = unsafe { (self.ram_bytes)() };
+        // the devices' state, and the marks between pages
+        ram + ram / 256 + (4 << 20)
+    }
+
+    fn registers(&self, cpu: Self::Cpu) -> Registers {
+        // The first read settles which numbers the others have.
+        let first = self.read(cpu, 0);
+        let [_, second, third, fourth] = self.arch().call_registers();
+        [first, self.read(cpu, second), self.read(cpu, third), self.read(cpu, fourth)]
+    }
+
+    fn answer(&self, cpu: Self::Cpu, registers: Registers) {
+        let arch = self.arch();
+        let before = self.registers(cpu);
+        // SAFETY: PANDA's global, which its own code on this thread sets before each use.
+        let callsite = unsafe {
+            ptr::replace(self.skipped_callsite, panda_sys::PANDACAP_CALLSITE_MAIN_LOOP_WAIT as c_int)
+        };
+        for (number, value) in arch::logged(arch, before, registers) {
+            self.write(cpu, number, value);
+        }
+        // SAFETY: as above.
+        unsafe { *self.skipped_callsite = callsite };
+    }
+
+    fn read(&self, cpu: Self::Cpu, address: u64, buffer: &mut [u8]) -> bool {
+        let Ok(length) = c_int::try_from(buffer.len()) else { return false };
+        // SAFETY: the buffer is writable for `length` bytes; PANDA checks the guest's address.
+        unsafe { (self.read_memory)(cpu, address, buffer.as_mut_ptr().cast(), length) == 0 }
+    }
+
+    fn begin(&self, cpu: Self::Cpu, recording: &CStr, answer: Registers) -> Result<(), Refusal> {
+        let counter = self.arch().program_counter();
+        let (before, stood) = (self.registers(cpu), self.read(cpu, counter));
+        let next = self.next_instruction(cpu)?;
+        // PANDA copies the name. Nothing is logged yet, so these writes are only in the snapshot.
+        // SAFETY: the name ends with a NUL; a null snapshot means: from the machine as it stands.
+        let asked = unsafe { (self.record_begin)(recording.as_ptr(), ptr::null()) };
+        if asked != RRCTRL_OK {
+            return Err(Refusal::Panda(asked));
+        }
+        self.answer(cpu, answer);
+        self.write(cpu, counter, next);
+        if let Err(refusal) = self.hold(RR_RECORD) {
+            self.write(cpu, counter, stood);
+            self.answer(cpu, before);
+            return Err(refusal);
+        }
+        if let Some(request) = self.interrupt_request {
+            // The replay starts from 0: what is pending now has to be logged again.
+            // SAFETY: PANDA's global, with the lock held.
+            unsafe { *request = 0 };
+        }
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), Refusal> {
+        // SAFETY: a plain function of PANDA's.
+        let asked = unsafe { (self.record_end)() };
+        if asked != RRCTRL_OK {
+            return Err(Refusal::Panda(asked));
+        }
+        self.hold(RR_OFF)
+    }
+
+    fn ask_end(&self) {
+        // SAFETY: a plain function of PANDA's; the main loop looks at what it sets when we return.
+        unsafe { (self.record_end)() };
+    }
+
+    fn quit(&self) {
+        // SAFETY: a plain function of PANDA's.
+        unsafe { (self.vm_quit)() };
+    }
+
+    fn arm_ticks(&self, every: Duration) {
+        let milliseconds = u32::try_from(every.as_millis()).unwrap_or(u32::MAX);
+        // SAFETY: glib's main context is the main loop's; `tick` lives as long as the process.
+        unsafe { (self.timeout_add)(milliseconds, Some(self.tick), ptr::null_mut()) };
+    }
+
+    fn pause(&self, time: Duration) {
+        // SAFETY: we have the lock, give it back, and take it again.
+        unsafe { (self.unlock)() };
+        std::thread::sleep(time);
+        // SAFETY: as above.
+        unsafe { (self.lock)() };
+    }
+}
