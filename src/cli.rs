@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use crate::exit::Exit;
 use crate::panda::{self, Selection};
+use crate::{rec, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -38,6 +39,15 @@ enum Command {
     /// Install a PANDA, or say where it is
     #[command(subcommand)]
     Panda(panda::command::Command),
+
+    /// Record one command in a guest, and verify the recording
+    Rec(rec::Args),
+
+    /// Check that traces are what was recorded, and that they replay
+    ///
+    /// Compares the size and SHA-256 of every file with the trace's manifest, then replays the recording on a
+    /// PANDA without recctrl. Nothing is written. Exits with 4 if one trace fails.
+    Verify(trace::verify::Args),
 }
 
 /// Why a command failed, whichever command it was.
@@ -55,6 +65,12 @@ pub enum Error {
     /// PANDA could not be installed.
     #[error(transparent)]
     Install(#[from] panda::install::InstallError),
+    /// Nothing was recorded.
+    #[error(transparent)]
+    Rec(#[from] rec::RecError),
+    /// A replay could not be tried.
+    #[error(transparent)]
+    Replay(#[from] trace::ReplayError),
 }
 
 impl Error {
@@ -63,6 +79,8 @@ impl Error {
         match self {
             Error::Panda(_) => Exit::Missing,
             Error::Install(error) if error.is_missing() => Exit::Missing,
+            Error::Rec(error) => error.exit(),
+            Error::Replay(trace::ReplayError::Interrupted) => Exit::Interrupted,
             _ => Exit::Failed,
         }
     }
@@ -95,6 +113,8 @@ impl Cli {
         let context = self.context()?;
         match self.command {
             Command::Panda(command) => command.run(&context),
+            Command::Rec(args) => args.run(&context),
+            Command::Verify(args) => args.run(&context),
         }
     }
 

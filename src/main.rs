@@ -1,11 +1,17 @@
 //! pandacap turns a disk image into verified PANDA traces.
 
 mod cli;
+mod digest;
 mod dist;
 mod exit;
+mod guest;
+mod interrupt;
 mod panda;
 mod progress;
+mod rec;
 mod target;
+mod trace;
+mod vm;
 
 use std::process::ExitCode;
 
