@@ -127,8 +127,7 @@ extern "C" fn refuse(library: *const c_char, symbol: *const c_char) -> ! {
     // SAFETY: a stand-in passes the addresses of two C strings of its own.
     let (library, symbol) = unsafe { (CStr::from_ptr(library), CStr::from_ptr(symbol)) };
     say(&format!(
-        "panda stand-in: {}: {} was called; this PANDA has no {}",
-        library.to_string_lossy(),
+        "panda stand-in: {} was called; this machine lacks its library, {}",
         symbol.to_string_lossy(),
         library.to_string_lossy(),
     ));

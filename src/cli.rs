@@ -1,13 +1,16 @@
 //! What was typed: the command line, and the one place that reads the environment.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand};
 use etcetera::BaseStrategy;
 use log::LevelFilter;
 
+use crate::doctor;
 use crate::exit::Exit;
 use crate::panda::{self, Selection};
+use crate::target::Target;
 use crate::{rec, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
@@ -39,6 +42,15 @@ enum Command {
     /// Install a PANDA, or say where it is
     #[command(subcommand)]
     Panda(panda::command::Command),
+    /// Say whether recording will work here, and what to do when it will not
+    ///
+    /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
+    /// the command that mends it.
+    Doctor {
+        /// The guest architecture to record
+        #[arg(long, default_value = "x86_64")]
+        target: Target,
+    },
 
     /// Record one command in a guest, and verify the recording
     Rec(rec::Args),
@@ -54,17 +66,17 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no folder to keep things in.
-    #[error("cannot tell where your data folder is: set $HOME, or name a folder with --home")]
+    #[error("cannot tell which folder to keep things in: set $HOME, or name a folder with --home")]
     Home,
     /// The result could not be written.
     #[error("cannot write to standard output: {0}")]
-    Output(#[from] std::io::Error),
+    Output(#[from] io::Error),
     /// PANDA could not be found.
     #[error(transparent)]
     Panda(#[from] panda::PandaError),
     /// PANDA could not be installed.
     #[error(transparent)]
-    Install(#[from] panda::install::InstallError),
+    Install(#[from] panda::InstallError),
     /// Nothing was recorded.
     #[error(transparent)]
     Rec(#[from] rec::RecError),
@@ -108,11 +120,19 @@ impl Cli {
         }
     }
 
-    /// Does what was typed.
+    /// Does what was typed; a reader that has read enough of the result is no failure.
     pub fn run(self) -> Result<Exit, Error> {
+        match self.dispatch() {
+            Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+            result => result,
+        }
+    }
+
+    fn dispatch(self) -> Result<Exit, Error> {
         let context = self.context()?;
         match self.command {
             Command::Panda(command) => command.run(&context),
+            Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),
         }
@@ -120,7 +140,7 @@ impl Cli {
 
     fn context(&self) -> Result<Context, Error> {
         let home = match &self.home {
-            Some(home) => std::path::absolute(home)?,
+            Some(home) => std::path::absolute(home).map_err(|_| Error::Home)?,
             None => etcetera::choose_base_strategy().map_err(|_| Error::Home)?.data_dir().join("pandacap"),
         };
         let selection = Selection { panda: self.panda.clone(), path: std::env::var_os("PATH") };

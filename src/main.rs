@@ -1,8 +1,11 @@
 //! pandacap turns a disk image into verified PANDA traces.
 
+#![allow(unreachable_pub, reason = "a program has no outside: `pub` is for its other modules")]
+
 mod cli;
 mod digest;
 mod dist;
+mod doctor;
 mod exit;
 mod guest;
 mod interrupt;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::embedded::{Embedded, RELEASE, Record};
 use super::loader::{Libraries, LoaderError};
 use super::wheel::{self, Wheel, WheelError};
-use super::{Panda, PandaError, standin};
+use super::{Panda, PandaError};
 use crate::progress::Progress;
 use crate::target::Target;
 
@@ -135,6 +135,35 @@ pub fn install(
     Ok(installed)
 }
 
+/// How an installed target fits the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Every library is there, so many of them as stand-ins.
+    Fits {
+        /// How many.
+        stand_ins: usize,
+    },
+    /// The stand-ins are not those that the machine needs.
+    Stale,
+    /// These packages are needed.
+    Packages(BTreeSet<&'static str>),
+}
+
+/// Compares an installed target with the libraries that the machine has now.
+pub fn fit(home: &Path, target: Target) -> Result<Fit, LoaderError> {
+    let place = Embedded::of(home);
+    let libraries = Libraries::of(&place.libpanda(target))?;
+    let packages = libraries.packages(target);
+    if !packages.is_empty() {
+        return Ok(Fit::Packages(packages));
+    }
+    let folder = place.stand_ins(target);
+    let read = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let stand_ins: BTreeSet<_> = read.collect();
+    let missing: BTreeSet<_> = libraries.missing.iter().map(std::ffi::OsString::from).collect();
+    Ok(if stand_ins == missing { Fit::Fits { stand_ins: missing.len() } } else { Fit::Stale })
+}
+
 /// Waits until nobody else installs below the same home.
 fn lock(path: &Path) -> Result<File, InstallError> {
     let file = File::create(path).map_err(InstallError::io(path))?;
@@ -204,10 +233,11 @@ fn complete(place: &Embedded, target: Target) -> Result<(Record, bool), InstallE
     let folder = place.stand_ins(target);
     fs::create_dir_all(&folder).map_err(InstallError::io(&folder))?;
     let mut changed = false;
-    for (soname, symbols) in libraries.stand_ins(&libpanda)? {
-        let bytes = standin::write(&soname, &symbols)
-            .map_err(|error| InstallError::StandIn { soname: soname.clone(), error })?;
-        changed |= put(&folder.join(&soname), &bytes, 0o644)?;
+    for stand_in in libraries.stand_ins(&libpanda)? {
+        let soname = &stand_in.soname;
+        let bytes =
+            stand_in.to_elf().map_err(|error| InstallError::StandIn { soname: soname.clone(), error })?;
+        changed |= put(&folder.join(soname), &bytes, 0o644)?;
     }
     for entry in fs::read_dir(&folder).map_err(InstallError::io(&folder))? {
         let entry = entry.map_err(InstallError::io(&folder))?;

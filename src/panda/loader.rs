@@ -9,14 +9,14 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, Sym};
 use object::{LittleEndian, SymbolIndex};
 
-use super::standin::Symbol;
+use super::standin::{StandIn, Symbol};
 use crate::target::Target;
 
 /// Where every x86_64 Linux has its dynamic loader.
 const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 /// Libraries that PANDA cannot work without, with the Debian package that brings each.
-const REAL: [(&str, &str); 13] = [
+const REAL: [(&str, &str); 14] = [
     ("ld-linux-x86-64.so.2", "libc6"),
     ("libc.so.6", "libc6"),
     ("libdl.so.2", "libc6"),
@@ -28,6 +28,8 @@ const REAL: [(&str, &str); 13] = [
     ("libstdc++.so.6", "libstdc++6"),
     ("libglib-2.0.so.0", "libglib2.0-0"),
     ("libgobject-2.0.so.0", "libglib2.0-0"),
+    // Every PANDA initialises it, and draws random numbers from it.
+    ("libgnutls.so.30", "libgnutls30"),
     ("libpixman-1.so.0", "libpixman-1-0"),
     ("libz.so.1", "zlib1g"),
 ];
@@ -117,19 +119,19 @@ impl Libraries {
             .collect()
     }
 
-    /// What the stand-in of each missing library has to define for `libpanda`.
+    /// The stand-in for each missing library.
     ///
-    /// An import without a version says nothing about its library: those that no library here defines go to
-    /// the first missing one, for any of those that libpanda loads will do.
-    pub fn stand_ins(&self, libpanda: &Path) -> Result<BTreeMap<String, Vec<Symbol>>, LoaderError> {
-        let mut stand_ins: BTreeMap<String, Vec<Symbol>> =
-            self.missing.iter().map(|soname| (soname.clone(), Vec::new())).collect();
+    /// An import without a version says nothing about its library: those that no library here defines go into
+    /// the first stand-in that has no versions, for libpanda takes them from any library that it loads.
+    pub fn stand_ins(&self, libpanda: &Path) -> Result<Vec<StandIn>, LoaderError> {
+        let mut stand_ins: BTreeMap<&str, StandIn> =
+            self.missing.iter().map(|soname| (soname.as_str(), StandIn::of(soname))).collect();
         let mut unversioned: BTreeMap<String, Symbol> = BTreeMap::new();
         for import in imports(libpanda)? {
             match import.library {
                 Some(library) => {
-                    if let Some(symbols) = stand_ins.get_mut(&library) {
-                        symbols.push(import.symbol);
+                    if let Some(stand_in) = stand_ins.get_mut(library.as_str()) {
+                        stand_in.symbols.push(import.symbol);
                     }
                 }
                 None if !import.weak => {
@@ -143,8 +145,12 @@ impl Libraries {
                 unversioned.remove(&name);
             }
         }
-        if let Some(mut first) = stand_ins.first_entry() {
-            first.get_mut().extend(unversioned.into_values());
+        let mut stand_ins: Vec<StandIn> = stand_ins.into_values().collect();
+        let candidates: Vec<&StandIn> = stand_ins.iter().filter(|one| one.symbols.is_empty()).collect();
+        let label = candidates.iter().map(|one| one.soname.as_str()).collect::<Vec<_>>().join(", ");
+        if let Some(first) = stand_ins.iter_mut().find(|one| one.symbols.is_empty()) {
+            first.label = format!("one of {label}");
+            first.symbols = unversioned.into_values().collect();
         }
         Ok(stand_ins)
     }

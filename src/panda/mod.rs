@@ -2,11 +2,12 @@
 
 pub mod command;
 mod embedded;
-pub mod install;
+mod install;
 mod loader;
 mod standin;
 mod wheel;
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use self::embedded::{Embedded, Record, RecordError};
+pub use self::install::{Fit, InstallError, fit};
+pub use self::wheel::pip;
 use crate::target::Target;
 
 /// What says which PANDA to use: the command line and the environment, as `cli.rs` read them.
@@ -59,14 +62,17 @@ pub struct Panda {
 pub enum PandaError {
     /// No place has one.
     #[error(
-        "no PANDA for {target}: searched {}; install one with `pandacap panda install --target {target}`",
-        list(.searched)
+        "no PANDA for {target}: {} is not there, nor is panda-system-{target} in a folder of PATH ({}); \
+         install one with `pandacap panda install --target {target}`",
+        .embedded.display(), list(.path)
     )]
     NotFound {
         /// What was searched for.
         target: Target,
-        /// Every place that was looked at.
-        searched: Vec<PathBuf>,
+        /// Where the embedded one would be.
+        embedded: PathBuf,
+        /// The folders that were looked into.
+        path: Vec<PathBuf>,
     },
     /// The place that was named has none.
     #[error(
@@ -115,14 +121,12 @@ impl Panda {
             Ok(None) => {}
             Err(error) => return Err(PandaError::Embedded { target, error }),
         }
-        let path = selection.path.iter().flat_map(std::env::split_paths);
-        let on_path: Vec<PathBuf> = path.map(|folder| folder.join(program_name(target))).collect();
-        match on_path.iter().find(|path| path.is_file()) {
-            Some(program) => Panda::at(program, target, Source::Path),
-            None => {
-                let searched = [embedded.program(target)].into_iter().chain(on_path).collect();
-                Err(PandaError::NotFound { target, searched })
-            }
+        let mut path: Vec<PathBuf> = selection.path.iter().flat_map(std::env::split_paths).collect();
+        let mut known = HashSet::new();
+        path.retain(|folder| known.insert(folder.clone()));
+        match path.iter().map(|folder| folder.join(program_name(target))).find(|program| program.is_file()) {
+            Some(program) => Panda::at(&program, target, Source::Path),
+            None => Err(PandaError::NotFound { target, embedded: embedded.program(target), path }),
         }
     }
 
@@ -159,6 +163,11 @@ impl Panda {
             command.arg("-L").arg(data);
         }
         command
+    }
+
+    /// Starts it, to ask what it calls itself and to see that it can be started.
+    pub fn start_once(&self) -> Result<String, PandaError> {
+        version(&self.program)
     }
 
     /// The folders in which it searches `panda_<name>.so`, after `$PANDA_DIR`.
@@ -201,11 +210,14 @@ fn version(program: &Path) -> Result<String, PandaError> {
         .stdin(Stdio::null())
         .output()
         .map_err(|error| unusable(error.to_string()))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+        return Err(unusable(format!("{}; it says: {complaint}", output.status)));
+    }
     let said = String::from_utf8_lossy(&output.stdout);
     let version = said.lines().next().unwrap_or_default();
-    if !output.status.success() || version.is_empty() {
-        let complaint = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
-        return Err(unusable(format!("{} {complaint}", output.status)));
+    if !version.contains("version") {
+        return Err(unusable("asked for its -version, it names none: is it PANDA?".to_owned()));
     }
     Ok(version.strip_prefix("QEMU emulator version ").unwrap_or(version).trim().to_owned())
 }

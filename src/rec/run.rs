@@ -189,7 +189,7 @@ fn said(folder: &Path, file: &str) -> String {
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(5)..].join("\n  ");
-    if tail.is_empty() { String::new() } else { format!("\n  {tail}") }
+    if tail.is_empty() { format!("\n  ({file} is empty)") } else { format!("\n  {tail}") }
 }
 
 fn unix_seconds() -> f64 {

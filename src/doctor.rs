@@ -1,0 +1,258 @@
+//! `pandacap doctor`: whether recording will work on this machine, and what to do when it will not.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::cli::Context;
+use crate::dist::{self, DistError};
+use crate::exit::Exit;
+use crate::panda::{self, Fit, Panda, PandaError, Selection, Source};
+use crate::target::Target;
+
+const MIB: u64 = 1 << 20;
+/// Room for PANDA, the tiny guest and one trace of it.
+const DISK: u64 = 512 * MIB;
+/// The tiny guest's memory, and what PANDA takes beside it.
+const MEMORY: u64 = 400 * MIB;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// Nothing to do.
+    Ok,
+    /// Recording works, and something else does not.
+    Warning,
+    /// Recording will not work.
+    Missing,
+}
+
+/// One thing that recording needs, or profits from.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    state: State,
+    /// What was found.
+    found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mend: Option<String>,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    target: Target,
+    ready: bool,
+    checks: Vec<Check>,
+}
+
+/// Checks what recording a guest of `target` needs; the exit code says whether it will work.
+pub fn run(context: &Context, target: Target) -> io::Result<Exit> {
+    let checks = checks(context, target);
+    let ready = checks.iter().all(|check| check.state != State::Missing);
+    let report = Report { target, ready, checks };
+    let mut out = io::stdout().lock();
+    if context.json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)?;
+    } else {
+        print(&report, &mut out)?;
+    }
+    Ok(if ready { Exit::Done } else { Exit::Missing })
+}
+
+fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    for check in &report.checks {
+        let state = match check.state {
+            State::Ok => "ok",
+            State::Warning => "warning",
+            State::Missing => "missing",
+        };
+        writeln!(out, "{state:<8} {:<10} {}", check.name, check.found)?;
+        if let Some(mend) = &check.mend {
+            writeln!(out, "{:20}{mend}", "")?;
+        }
+    }
+    let verdict = if report.ready { "can record" } else { "cannot yet record" };
+    writeln!(out, "\nThis machine {verdict} {} guests.", report.target)
+}
+
+fn checks(context: &Context, target: Target) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let panda = Panda::find(&context.home, &context.selection, target);
+    checks.push(pip(panda.is_ok()));
+    checks.extend(match panda {
+        Ok(panda) => start(&context.home, &panda),
+        Err(PandaError::NotFound { .. }) => {
+            vec![missing("panda", "none installed, and none on PATH".to_owned(), install(target))]
+        }
+        Err(error) => vec![missing("panda", error.to_string(), mend(&context.selection, target))],
+    });
+    for (name, file) in [("plugin", "panda_recctrl.so"), ("agent", "recctrlu")] {
+        checks.push(match dist::find(file, target) {
+            Ok(path) => ok(name, path.display().to_string()),
+            Err(DistError::NotFound { .. }) => {
+                missing(name, format!("no {file} for {target} beside pandacap"), "scripts/build".to_owned())
+            }
+            Err(error) => missing(name, error.to_string(), "scripts/build".to_owned()),
+        });
+    }
+    for tool in ["apt-get", "dpkg-deb"] {
+        checks.push(match on_path(tool, context.selection.path.as_deref()) {
+            Some(path) => ok(tool, path.display().to_string()),
+            None => missing(
+                tool,
+                format!("no {tool} on PATH; the tiny guest is made of Debian's packages"),
+                "use Debian or Ubuntu, or a container of it".to_owned(),
+            ),
+        });
+    }
+    checks.push(disk(&context.home));
+    checks.push(memory());
+    checks.push(kvm());
+    checks
+}
+
+fn pip(has_panda: bool) -> Check {
+    let mend = "apt-get install python3-pip".to_owned();
+    match panda::pip() {
+        Some(pip) => ok("pip", pip.join(" ")),
+        None if has_panda => Check {
+            name: "pip",
+            state: State::Warning,
+            found: "none; it is needed only to install PANDA".to_owned(),
+            mend: Some(mend),
+        },
+        None => missing("pip", "none; it is needed to install PANDA".to_owned(), mend),
+    }
+}
+
+/// A PANDA that was found: whether its libraries are there, and if so whether it starts.
+fn start(home: &Path, panda: &Panda) -> Vec<Check> {
+    let mut checks = Vec::new();
+    if panda.source == Source::Embedded {
+        checks.push(libraries(home, panda.target));
+    }
+    if checks.iter().all(|check| check.state == State::Ok) {
+        checks.push(match panda.start_once() {
+            Ok(version) => ok("panda", format!("{} ({version})", panda.program.display())),
+            Err(error) => missing("panda", error.to_string(), install(panda.target)),
+        });
+    }
+    checks
+}
+
+/// What to do about a PANDA that was found and is of no use.
+fn mend(selection: &Selection, target: Target) -> String {
+    match selection.panda {
+        Some(_) => "name another PANDA, or none: take away --panda or $PANDA_PATH".to_owned(),
+        None => install(target),
+    }
+}
+
+fn libraries(home: &Path, target: Target) -> Check {
+    match panda::fit(home, target) {
+        Ok(Fit::Fits { stand_ins }) => ok("libraries", format!("all there, {stand_ins} of them stand-ins")),
+        Ok(Fit::Stale) => missing(
+            "libraries",
+            "the stand-ins do not fit the machine's libraries any more".to_owned(),
+            install(target),
+        ),
+        Ok(Fit::Packages(packages)) => missing(
+            "libraries",
+            "a library is missing for which a stand-in would not do".to_owned(),
+            format!("apt-get install {}", packages.into_iter().collect::<Vec<_>>().join(" ")),
+        ),
+        Err(error) => missing("libraries", error.to_string(), install(target)),
+    }
+}
+
+fn disk(home: &Path) -> Check {
+    // The home may not be there yet; what counts is the disk that it would be on.
+    let there = home.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let free = match rustix::fs::statvfs(there) {
+        Ok(disk) => disk.f_bavail * disk.f_frsize,
+        Err(error) => {
+            let found = format!("cannot tell how much room {} has: {error}", there.display());
+            return Check { name: "disk", state: State::Warning, found, mend: None };
+        }
+    };
+    let found = format!("{} MiB free in {}", free / MIB, there.display());
+    if free < DISK {
+        return missing(
+            "disk",
+            found,
+            format!("free {} MiB, or name another folder with --home", DISK / MIB),
+        );
+    }
+    ok("disk", found)
+}
+
+fn memory() -> Check {
+    let found = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
+    let (state, found) = match found {
+        Some(free) if free < MEMORY => (State::Missing, format!("{} MiB available", free / MIB)),
+        Some(free) => (State::Ok, format!("{} MiB available", free / MIB)),
+        None => (State::Warning, "cannot tell how much is available".to_owned()),
+    };
+    let mend =
+        (state == State::Missing).then(|| format!("end other programs: {} MiB are needed", MEMORY / MIB));
+    Check { name: "memory", state, found, mend }
+}
+
+/// The bytes of memory that a new program can have, from `/proc/meminfo`.
+fn available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes << 10)
+}
+
+fn kvm() -> Check {
+    let found = if Path::new("/dev/kvm").exists() { "/dev/kvm is there" } else { "no /dev/kvm" };
+    ok("kvm", format!("{found}; recording does not use it"))
+}
+
+fn on_path(tool: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    std::env::split_paths(path?).map(|folder| folder.join(tool)).find(|file| file.is_file())
+}
+
+fn ok(name: &'static str, found: String) -> Check {
+    Check { name, state: State::Ok, found, mend: None }
+}
+
+fn missing(name: &'static str, found: String, mend: String) -> Check {
+    Check { name, state: State::Missing, found, mend: Some(mend) }
+}
+
+fn install(target: Target) -> String {
+    format!("pandacap panda install --target {target}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn available_memory_is_read_in_bytes() {
+        let meminfo = "MemTotal:       24600000 kB\nMemAvailable:   23000000 kB\nBuffers: 1 kB\n";
+        assert_eq!(available(meminfo), Some(23_000_000 << 10));
+        assert_eq!(available("MemTotal: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn one_missing_thing_is_told_with_what_mends_it() -> io::Result<()> {
+        let checks =
+            vec![ok("pip", "pip3".to_owned()), missing("panda", "none".to_owned(), install(Target::Arm))];
+        let mut out = Vec::new();
+        print(&Report { target: Target::Arm, ready: false, checks }, &mut out)?;
+        let text = String::from_utf8_lossy(&out);
+        assert!(text.contains("missing  panda      none\n"), "{text}");
+        assert!(text.contains("pandacap panda install --target arm\n"), "{text}");
+        assert!(text.ends_with("cannot yet record arm guests.\n"), "{text}");
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! The embedded PANDA: installed, found, mended, and honest about the libraries that it lacks.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use assert_cmd::assert::OutputAssertExt;
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{pandacap, wheel, wheelhouse};
+
+const RELEASE: &str = "panda/0.1.1.5";
+
+/// A home with PANDA for x86_64 in it.
+fn installed() -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(install(home.path(), "x86_64")[0]["change"], "installed");
+    home
+}
+
+/// Installs, and returns what was said about each target.
+fn install(home: &Path, targets: &str) -> Value {
+    let mut command = pandacap(home);
+    command.args(["--json", "panda", "install", "--target", targets, "--wheel"]).arg(wheel());
+    let output = command.assert().success().get_output().stdout.clone();
+    serde_json::from_slice(&output).unwrap()
+}
+
+fn folder(home: &Path) -> PathBuf {
+    home.join(RELEASE).join("x86_64-softmmu")
+}
+
+fn program(home: &Path) -> PathBuf {
+    folder(home).join("panda-system-x86_64")
+}
+
+/// The lines of `pandacap doctor` by the name of the check.
+fn doctor(pandacap: &mut assert_cmd::Command) -> (Option<i32>, Value) {
+    let output = pandacap.args(["--json", "doctor"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    let states =
+        checks.iter().map(|check| (check["name"].as_str().unwrap().to_owned(), check["state"].clone()));
+    (output.status.code(), Value::Object(states.collect()))
+}
+
+#[test]
+fn pip_brings_a_panda_that_starts_and_the_second_run_has_nothing_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let install = || {
+        let mut command = pandacap(home.path());
+        command.env("PIP_NO_INDEX", "1").env("PIP_FIND_LINKS", wheelhouse());
+        command.args(["panda", "install"]).assert().success()
+    };
+    install().stdout(contains("installed x86_64"));
+    Command::new(program(home.path()))
+        .arg("-version")
+        .assert()
+        .success()
+        .stdout(contains("v2.9.1-2959-g8823ced927"));
+
+    let mut left: Vec<_> =
+        fs::read_dir(home.path().join("panda")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["0.1.1.5", "lock"], "neither the wheel nor a staging folder stays behind");
+    install().stdout(contains("nothing to do for x86_64"));
+}
+
+#[test]
+fn two_installs_at_once_make_one_installation() {
+    let home = tempfile::tempdir().unwrap();
+    let mut changes = std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| install(home.path(), "x86_64")[0]["change"].clone()));
+        both.map(|one| one.join().unwrap().as_str().unwrap().to_owned())
+    });
+    changes.sort();
+    assert_eq!(changes, ["installed", "unchanged"]);
+}
+
+#[test]
+fn a_target_added_later_leaves_the_others_as_they_are() {
+    let home = installed();
+    let before = fs::metadata(folder(home.path()).join("libpanda-x86_64.so")).unwrap().ino();
+    let both = install(home.path(), "i386,x86_64");
+    assert_eq!((&both[0]["target"], &both[0]["change"]), (&"x86_64".into(), &"unchanged".into()));
+    assert_eq!((&both[1]["target"], &both[1]["change"]), (&"i386".into(), &"installed".into()));
+    assert_eq!(fs::metadata(folder(home.path()).join("libpanda-x86_64.so")).unwrap().ino(), before);
+}
+
+#[test]
+fn a_corrupted_wheel_is_refused_and_nothing_is_installed() {
+    let home = tempfile::tempdir().unwrap();
+    let bad = home.path().join("bad.whl");
+    let mut bytes = fs::read(wheel()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&bad, bytes).unwrap();
+    let mut command = pandacap(home.path());
+    command
+        .args(["panda", "install", "--wheel"])
+        .arg(&bad)
+        .assert()
+        .code(1)
+        .stderr(contains("its SHA-256 is"));
+    assert!(!home.path().join(RELEASE).exists());
+    assert!(!home.path().join("panda/staging").exists());
+}
+
+#[test]
+fn without_pip_the_error_names_the_package_that_brings_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = pandacap(home.path());
+    command.env("PATH", home.path()).args(["panda", "install"]);
+    command.assert().code(3).stderr(contains("apt-get install python3-pip"));
+}
+
+#[test]
+fn a_damaged_installation_is_found_by_the_doctor_and_mended_by_installing_again() {
+    let home = installed();
+    let stand_in = folder(home.path()).join("stand-ins/libprotobuf.so.17");
+    fs::remove_file(&stand_in).unwrap();
+    assert_eq!(doctor(&mut pandacap(home.path())).1["libraries"], "missing");
+    assert_eq!(install(home.path(), "x86_64")[0]["change"], "mended");
+    assert!(stand_in.is_file());
+    assert_eq!(doctor(&mut pandacap(home.path())).1["libraries"], "ok");
+
+    fs::write(folder(home.path()).join("libpanda-x86_64.so"), "cut short").unwrap();
+    assert_eq!(doctor(&mut pandacap(home.path())).1["libraries"], "missing");
+    assert_eq!(install(home.path(), "x86_64")[0]["change"], "installed");
+    Command::new(program(home.path())).arg("-version").assert().success();
+}
+
+#[test]
+fn what_a_later_pandacap_installed_is_not_used_and_can_be_replaced() {
+    let home = installed();
+    fs::write(folder(home.path()).join("install.json"), r#"{"schema": 1000}"#).unwrap();
+    let refused = pandacap(home.path()).args(["panda", "path"]).assert().code(3);
+    refused.stderr(contains("schema 1000").and(contains("pandacap panda install --target x86_64")));
+    assert_eq!(install(home.path(), "x86_64")[0]["change"], "installed");
+}
+
+#[test]
+fn the_panda_that_is_asked_for_comes_before_the_embedded_one_and_that_before_the_path() {
+    let home = installed();
+    let own = tempfile::tempdir().unwrap();
+    let fake = own.path().join("bin/panda-system-x86_64");
+    fs::create_dir(own.path().join("bin")).unwrap();
+    // A link would be seen through: PANDA asks the system where its program is.
+    fs::write(&fake, "#!/bin/sh\necho QEMU emulator version 9.9\n").unwrap();
+    fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let says = |command: &mut assert_cmd::Command, expected: &Path| {
+        let expected = format!("{}\n", expected.display());
+        command.args(["panda", "path"]).assert().success().stdout(expected);
+    };
+
+    says(pandacap(home.path()).env("PANDA_PATH", own.path()), &fake);
+    says(pandacap(home.path()).env("PANDA_PATH", "/nowhere").arg("--panda").arg(own.path()), &fake);
+    says(pandacap(home.path()).arg("--panda").arg(own.path().join("bin")), &fake);
+    says(pandacap(home.path()).arg("--panda").arg(&fake), &fake);
+    says(pandacap(home.path()).arg("--panda").arg(home.path().join(RELEASE)), &program(home.path()));
+    says(pandacap(home.path()).env("PATH", own.path().join("bin")), &program(home.path()));
+    says(pandacap(own.path()).env("PATH", own.path().join("bin")), &fake);
+
+    let wrong = pandacap(home.path()).args(["--panda", "/nowhere", "panda", "path"]).assert().code(3);
+    wrong.stderr(contains("/nowhere/bin/panda-system-x86_64"));
+    let nothing = pandacap(own.path()).env("PATH", "/nowhere").args(["panda", "path"]).assert().code(3);
+    nothing.stderr(contains("pandacap panda install --target x86_64"));
+}
+
+#[test]
+fn the_doctor_is_content_only_when_all_that_recording_needs_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    // pandacap as a package would install it, in bin/ and lib/; a hard link, for it looks beside itself.
+    let prefix = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let program = prefix.path().join("bin/pandacap");
+    fs::create_dir(prefix.path().join("bin")).unwrap();
+    fs::hard_link(env!("CARGO_BIN_EXE_pandacap"), &program).unwrap();
+    let packaged = || {
+        let mut command = assert_cmd::Command::new(&program);
+        command.env("PANDACAP_HOME", home.path()).env_remove("PANDA_PATH");
+        command
+    };
+
+    let (code, checks) = doctor(&mut packaged());
+    assert_eq!(code, Some(3));
+    assert_eq!((&checks["panda"], &checks["plugin"]), (&"missing".into(), &"missing".into()));
+
+    install(home.path(), "x86_64");
+    let (code, checks) = doctor(&mut packaged());
+    assert_eq!((code, &checks["panda"], &checks["agent"]), (Some(3), &"ok".into(), &"missing".into()));
+
+    let library = prefix.path().join("lib/pandacap/x86_64");
+    fs::create_dir_all(&library).unwrap();
+    fs::write(library.join("panda_recctrl.so"), "").unwrap();
+    fs::write(library.join("recctrlu"), "").unwrap();
+    let (code, checks) = doctor(&mut packaged());
+    assert_eq!(code, Some(0), "{checks:#}");
+}
+
+#[test]
+fn a_missing_library_that_panda_calls_ends_it_with_the_name_of_the_call() {
+    let home = installed();
+    let output = Command::new(program(home.path()))
+        .args(["-display", "none", "-chardev", "braille,id=b"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(6), "{stderr}");
+    assert!(stderr.starts_with("panda stand-in: brlapi_getHandleSize was called"), "{stderr}");
+    assert!(stderr.contains("libbrlapi.so.0.7"), "{stderr}");
+}
+
+#[test]
+fn panda_records_and_replays_its_firmware_through_a_link_and_calls_no_stand_in() {
+    let home = installed();
+    let work = tempfile::tempdir().unwrap();
+    let link = work.path().join("panda");
+    symlink(program(home.path()), &link).unwrap();
+    let machine = ["-display", "none", "-m", "64", "-net", "none"];
+    let recorded = Command::new(&link)
+        .args(machine)
+        .args(["-monitor", "stdio", "-panda", "recctrl"])
+        .current_dir(&work)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut recorded = recorded.unwrap();
+    let mut monitor = recorded.stdin.take().unwrap();
+    for line in ["begin_record firmware", "end_record", "quit"] {
+        sleep(Duration::from_millis(700));
+        writeln!(monitor, "{line}").unwrap();
+    }
+    let recorded = recorded.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&recorded.stderr);
+    assert!(recorded.status.success() && stderr.contains("initializing recctrl"), "{stderr}");
+
+    let mut replay = Command::new(&link);
+    replay.args(machine).args(["-replay", "firmware"]).current_dir(&work);
+    replay.assert().success().stdout(contains("Replay completed successfully"));
+}

@@ -1,0 +1,36 @@
+//! What the tests share: the program, and the wheel that PANDA comes in.
+
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::sync::OnceLock;
+
+use assert_cmd::Command;
+
+/// `pandacap`, with its home in `home` and without the PANDA that the machine may have.
+pub fn pandacap(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pandacap"));
+    command.env("PANDACAP_HOME", home).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
+    command
+}
+
+/// The folder with the wheel of PANDA, downloaded once and kept in cargo's target folder.
+pub fn wheelhouse() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wheelhouse");
+        if !folder.join(WHEEL).is_file() {
+            let mut pip = Process::new("python3");
+            pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "pandare==0.1.1.5", "--dest"]);
+            let status = pip.arg(&folder).status().expect("python3 is needed to download PANDA");
+            assert!(status.success(), "pip could not download PANDA: {status}");
+        }
+        folder
+    })
+}
+
+/// The wheel itself.
+pub fn wheel() -> PathBuf {
+    wheelhouse().join(WHEEL)
+}
+
+const WHEEL: &str = "pandare-0.1.1.5-py3-none-any.whl";
