@@ -1,1 +1,424 @@
+//! The plugin's callbacks against a PANDA that is made of paper, and a guest that means harm.
 
+use std::{collections::BTreeMap, ffi::CStr, fs, path::Path, sync::Arc};
+
+use proptest::prelude::*;
+use protocol::{MAGIC, Peer, Status, action};
+use serde_json::Value;
+
+use super::*;
+
+/// A machine of paper: one page of guest memory for each number, one processor.
+#[derive(Default)]
+struct Paper {
+    mode: Option<Mode>,
+    registers: Registers,
+    pages: BTreeMap<u64, Vec<u8>>,
+    obstacle: Option<Refusal>,
+    deaf: bool,
+    quits: u32,
+    ticks: u32,
+    paused: Duration,
+    begun: Vec<String>,
+}
+
+#[derive(Clone, Default)]
+struct PaperHost(Arc<Mutex<Paper>>);
+
+const PAGE: u64 = 4096;
+
+impl Host for PaperHost {
+    type Cpu = ();
+
+    fn mode(&self) -> Mode {
+        self.0.lock().mode.unwrap_or(Mode::Off)
+    }
+
+    fn obstacle(&self) -> Option<Refusal> {
+        self.0.lock().obstacle.take()
+    }
+
+    fn instructions(&self) -> u64 {
+        42
+    }
+
+    fn snapshot_bytes(&self) -> u64 {
+        1 << 20
+    }
+
+    fn registers(&self, (): ()) -> Registers {
+        self.0.lock().registers
+    }
+
+    fn answer(&self, (): (), registers: Registers) {
+        self.0.lock().registers = registers;
+    }
+
+    fn read(&self, (): (), address: u64, buffer: &mut [u8]) -> bool {
+        let paper = self.0.lock();
+        let bytes = (0..buffer.len() as u64).map(|i| {
+            let at = address.wrapping_add(i);
+            paper.pages.get(&(at / PAGE)).map(|page| page[(at % PAGE) as usize])
+        });
+        let Some(bytes) = bytes.collect::<Option<Vec<u8>>>() else { return false };
+        buffer.copy_from_slice(&bytes);
+        true
+    }
+
+    /// Opens the files as PANDA does: without O_EXCL, without O_TRUNC, and wherever the name leads.
+    fn begin(&self, (): (), recording: &CStr, answer: Registers) -> Result<(), Refusal> {
+        if self.0.lock().deaf {
+            return Err(Refusal::NoTurn);
+        }
+        let recording = recording.to_str().expect("a path of ours");
+        for kind in ["rr-snp", "rr-nondet.log"] {
+            fs::write(format!("{recording}-{kind}"), 7u64.to_le_bytes())
+                .expect("PANDA would have crashed here");
+        }
+        let mut paper = self.0.lock();
+        paper.begun.push(recording.to_owned());
+        paper.registers = answer;
+        paper.mode = Some(Mode::Record);
+        Ok(())
+    }
+
+    fn end(&self) -> Result<(), Refusal> {
+        let mut paper = self.0.lock();
+        if paper.deaf {
+            return Err(Refusal::NoTurn);
+        }
+        paper.mode = Some(Mode::Off);
+        Ok(())
+    }
+
+    fn ask_end(&self) {
+        self.0.lock().mode = Some(Mode::Off);
+    }
+
+    fn quit(&self) {
+        self.0.lock().quits += 1;
+    }
+
+    fn arm_ticks(&self, _every: Duration) {
+        self.0.lock().ticks += 1;
+    }
+
+    fn pause(&self, time: Duration) {
+        self.0.lock().paused += time;
+    }
+}
+
+/// A plugin on a machine of paper, in a folder of its own inside a larger one.
+struct Desk {
+    host: PaperHost,
+    plugin: Plugin<PaperHost>,
+    around: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new(arguments: &[(&str, &str)]) -> Desk {
+        let around = tempfile::tempdir().expect("a temporary folder");
+        let dir = around.path().join("dir");
+        fs::create_dir(&dir).expect("create");
+        let options = Options::parse(arguments.iter().copied()).expect("good arguments");
+        let events = Events::open(Some(&around.path().join("events.jsonl"))).expect("opens");
+        let host = PaperHost::default();
+        let plugin = Plugin::new(host.clone(), options, Folder::open(&dir).expect("is there"), events);
+        Desk { host, plugin, around }
+    }
+
+    fn dir(&self) -> std::path::PathBuf {
+        self.around.path().join("dir")
+    }
+
+    /// Makes a hypercall and returns what the guest reads afterwards.
+    fn hypercall(&self, action: i32, first: u64, second: u64) -> Registers {
+        self.host.0.lock().registers = [MAGIC.into(), action as u32 as u64, first, second];
+        assert_ne!(self.plugin.call(()), Verdict::NotOurs);
+        self.host.0.lock().registers
+    }
+
+    /// Puts a text into guest memory and makes a hypercall with it.
+    fn say(&self, action: i32, text: &[u8]) -> Option<Answer> {
+        let mut page = text.to_vec();
+        page.resize(2 * PAGE as usize, 0);
+        {
+            let mut paper = self.host.0.lock();
+            paper.pages.insert(16, page[..PAGE as usize].to_vec());
+            paper.pages.insert(17, page[PAGE as usize..].to_vec());
+        }
+        Answer::from_register(self.hypercall(action, 16 * PAGE, text.len() as u64)[0])
+    }
+
+    fn status(&self) -> Status {
+        Status::from_registers(self.hypercall(action::STATUS, 0, 0)).expect("a status")
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.dir())
+            .expect("is there")
+            .map(|entry| entry.expect("readable").file_name().into_string().expect("a plain name"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.around.path().join("events.jsonl")).expect("events");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    fn event(&self, kind: &str) -> Value {
+        let found = self.events().into_iter().find(|event| event["event"] == kind);
+        found.unwrap_or_else(|| panic!("no {kind} among {:?}", self.events()))
+    }
+}
+
+#[test]
+fn a_guest_names_its_recording_and_hears_of_its_end() {
+    let desk = Desk::new(&[]);
+    assert_eq!(desk.say(action::TOGGLE, b"ssh\0"), Some(Answer::Start));
+    assert!(desk.status().recording);
+    assert_eq!(desk.say(action::TOGGLE, b"whatever\0"), Some(Answer::Stop));
+    assert_eq!(desk.files(), ["ssh_000-rr-nondet.log", "ssh_000-rr-snp"]);
+    let ended = desk.event("ended");
+    assert_eq!(
+        (&ended["name"], &ended["why"], &ended["instructions"]),
+        (&"ssh_000".into(), &"guest".into(), &7.into())
+    );
+    assert_eq!((&ended["snapshot_bytes"], &ended["log_bytes"]), (&8.into(), &8.into()));
+}
+
+#[test]
+fn recordings_are_numbered_and_a_single_one_is_not() {
+    let desk = Desk::new(&[]);
+    for _ in 0..2 {
+        desk.say(action::START, b"a\0");
+        desk.say(action::STOP, b"");
+    }
+    assert!(desk.files().contains(&"a_001-rr-snp".to_owned()));
+    let single = Desk::new(&[("nrec", "1")]);
+    single.say(action::START, b"a\0");
+    assert_eq!(single.host.0.lock().quits, 0, "quit before the recording was on disk");
+    single.say(action::STOP, b"");
+    assert_eq!((single.files().len(), single.host.0.lock().quits), (2, 1));
+    assert!(single.files().contains(&"a-rr-snp".to_owned()));
+}
+
+#[test]
+fn calls_of_others_are_left_to_the_processor() {
+    let desk = Desk::new(&[]);
+    desk.host.0.lock().registers = [0x667, 1, 2, 3];
+    assert_eq!(desk.plugin.call(()), Verdict::NotOurs);
+    assert_eq!(desk.host.0.lock().registers, [0x667, 1, 2, 3]);
+}
+
+#[test]
+fn in_a_replay_the_plugin_changes_nothing() {
+    let desk = Desk::new(&[]);
+    let before = [MAGIC.into(), action::TOGGLE as u32 as u64, 0, 0];
+    {
+        let mut paper = desk.host.0.lock();
+        (paper.mode, paper.registers) = (Some(Mode::Replay), before);
+    }
+    assert_eq!(desk.plugin.call(()), Verdict::NotOurs);
+    assert_eq!(desk.host.0.lock().registers, before);
+    assert!(!desk.plugin.tick());
+    assert!(desk.files().is_empty());
+}
+
+#[test]
+fn a_hello_is_answered_as_the_protocol_says() {
+    let desk = Desk::new(&[]);
+    let sent = protocol::hello(0xdead_beef);
+    let got = desk.hypercall(action::HELLO, sent[2], sent[3]);
+    assert!(matches!(protocol::identify(sent, got), Peer::Recctrl { version: protocol::VERSION, .. }));
+}
+
+#[test]
+fn a_name_that_cannot_be_read_costs_the_name_and_not_the_recording() {
+    let desk = Desk::new(&[]);
+    assert_eq!(Answer::from_register(desk.hypercall(action::TOGGLE, 0x4141_4141, 0)[0]), Some(Answer::Start));
+    assert!(desk.files().contains(&"recording_000-rr-snp".to_owned()));
+}
+
+#[test]
+fn a_name_at_the_end_of_a_page_is_read_although_the_next_page_is_missing() {
+    let desk = Desk::new(&[]);
+    let mut page = vec![b'x'; PAGE as usize];
+    page[PAGE as usize - 4..].copy_from_slice(b"end\0");
+    desk.host.0.lock().pages.insert(16, page);
+    desk.hypercall(action::TOGGLE, 17 * PAGE - 4, 0);
+    assert!(desk.files().contains(&"end_000-rr-snp".to_owned()));
+}
+
+#[test]
+fn a_name_that_runs_into_a_missing_page_is_no_name() {
+    let desk = Desk::new(&[]);
+    desk.host.0.lock().pages.insert(16, vec![b'x'; PAGE as usize]);
+    desk.hypercall(action::TOGGLE, 17 * PAGE - 4, 0);
+    assert!(desk.files().contains(&"recording_000-rr-snp".to_owned()));
+}
+
+#[test]
+fn what_can_not_be_recorded_is_refused_with_a_reason_and_leaves_nothing() {
+    for (refusal, word) in [(Refusal::Kvm, "KVM"), (Refusal::Smp(2), "processors")] {
+        let desk = Desk::new(&[("session_rec", "y")]);
+        desk.host.0.lock().obstacle = Some(refusal);
+        assert_eq!(desk.say(action::SESSION_OPEN, b"a\0"), Some(Answer::Error));
+        assert!(desk.event("refused")["why"].as_str().is_some_and(|why| why.contains(word)));
+        assert_eq!((desk.status().sessions, desk.files().len()), (0, 0));
+        assert_eq!(desk.say(action::SESSION_OPEN, b"a\0"), Some(Answer::Start), "a later try works");
+    }
+}
+
+#[test]
+fn a_main_loop_that_does_not_come_by_leaves_no_files_and_no_session() {
+    let desk = Desk::new(&[("session_rec", "y")]);
+    desk.host.0.lock().deaf = true;
+    assert_eq!(desk.say(action::SESSION_OPEN, b"a\0"), Some(Answer::Error));
+    assert_eq!((desk.status().sessions, desk.files().len()), (0, 0));
+    desk.host.0.lock().deaf = false;
+    desk.say(action::SESSION_OPEN, b"a\0");
+    desk.host.0.lock().deaf = true;
+    assert_eq!(desk.say(action::SESSION_CLOSE, b""), Some(Answer::Error));
+    assert!(desk.status().recording, "the recording goes on");
+}
+
+#[test]
+fn a_folder_that_has_gone_is_an_error_for_the_guest_and_no_more() {
+    let desk = Desk::new(&[]);
+    fs::remove_dir(desk.dir()).expect("empty");
+    assert_eq!(desk.say(action::START, b"a\0"), Some(Answer::Error));
+}
+
+#[test]
+fn a_disk_without_room_for_the_snapshot_is_refused_before_anything_is_written() {
+    let desk = Desk::new(&[("min_free", "8000000000G")]);
+    assert_eq!(desk.say(action::START, b"a\0"), Some(Answer::Error));
+    assert!(desk.event("refused")["why"].as_str().is_some_and(|why| why.contains("free")));
+    assert!(desk.files().is_empty());
+}
+
+#[test]
+fn a_limit_ends_the_recording_and_quits_only_then() {
+    let desk = Desk::new(&[("max_instr", "42"), ("nrec", "1")]);
+    desk.say(action::START, b"a\0");
+    assert_eq!(desk.host.0.lock().ticks, 1);
+    assert!(desk.plugin.tick(), "asks for the end");
+    assert_eq!(desk.host.0.lock().quits, 0);
+    assert!(!desk.plugin.tick(), "sees the end");
+    assert_eq!((desk.event("ended")["why"].as_str(), desk.host.0.lock().quits), (Some("max_instr"), 1));
+}
+
+#[test]
+fn a_machine_that_goes_down_leaves_a_complete_recording() {
+    let desk = Desk::new(&[]);
+    desk.say(action::START, b"a\0");
+    desk.host.0.lock().mode = Some(Mode::Off);
+    desk.plugin.shutdown();
+    assert_eq!(desk.event("ended")["why"], "shutdown");
+}
+
+#[test]
+fn a_dry_run_answers_alike_and_writes_nothing() {
+    let desk = Desk::new(&[("dry", "y"), ("session_rec", "y")]);
+    assert_eq!(desk.say(action::SESSION_OPEN, b"a\0"), Some(Answer::Start));
+    assert_eq!(desk.say(action::SESSION_OPEN, b"a\0"), Some(Answer::Noop));
+    assert!(desk.status().recording && desk.status().dry);
+    assert_eq!(desk.say(action::SESSION_CLOSE, b"a\0"), Some(Answer::Noop));
+    assert_eq!(desk.say(action::SESSION_CLOSE, b"a\0"), Some(Answer::Stop));
+    assert!(desk.files().is_empty() && desk.host.0.lock().begun.is_empty());
+}
+
+#[test]
+fn a_message_is_kept_with_its_place_in_the_recording() {
+    let desk = Desk::new(&[]);
+    desk.say(action::START, b"a\0");
+    assert_eq!(desk.say(action::MESSAGE, b"exit=\"3\"\n\xff"), Some(Answer::Noop));
+    let message = desk.event("message");
+    assert_eq!(message["text"], "exit=\"3\"\n\u{fffd}");
+    assert_eq!((&message["name"], &message["instructions"]), (&"a_000".into(), &42.into()));
+}
+
+#[test]
+fn a_message_that_is_too_long_or_nowhere_is_an_error() {
+    let desk = Desk::new(&[]);
+    assert_eq!(desk.say(action::MESSAGE, &[b'x'; 1024]), Some(Answer::Noop));
+    assert_eq!(desk.say(action::MESSAGE, &[b'x'; 1025]), Some(Answer::Error));
+    for (address, len) in [(0, 1), (u64::MAX, 1024), (16 * PAGE, u64::MAX), (0x1234_5678_9abc, 5)] {
+        assert_eq!(
+            Answer::from_register(desk.hypercall(action::MESSAGE, address, len)[0]),
+            Some(Answer::Error)
+        );
+    }
+}
+
+#[test]
+fn a_flood_of_calls_slows_the_guest_that_makes_them() {
+    let desk = Desk::new(&[]);
+    for _ in 0..3000 {
+        desk.hypercall(action::STATUS, 0, 0);
+    }
+    let paused = desk.host.0.lock().paused;
+    assert!(paused >= Duration::from_millis(500), "{paused:?}");
+}
+
+/// Everything below `path`, with contents.
+fn tree(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(path).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+        } else {
+            found.insert(path.display().to_string(), fs::read(&path).expect("readable"));
+        }
+    }
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn a_hostile_name_never_leaves_the_folder_nor_overwrites(
+        name in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..300),
+            "[./]{0,3}(dir|\\.\\.|etc|a|old|/){1,4}[-.\\x00-\\x1f_]{0,3}(rr2|rr-snp)?".prop_map(String::into_bytes),
+        ],
+        nrec in prop::bool::ANY,
+    ) {
+        let desk = Desk::new(if nrec { &[("nrec", "1")] } else { &[] });
+        for old in ["old-rr-snp", "old_000-rr-snp", "a-rr-nondet.log", "a_000-rr-nondet.log"] {
+            fs::write(desk.dir().join(old), "old").expect("write");
+        }
+        let before = tree(desk.around.path());
+        prop_assert_eq!(desk.say(action::START, &name), Some(Answer::Start));
+        prop_assert_eq!(desk.say(action::STOP, b""), Some(Answer::Stop));
+        let after = tree(desk.around.path());
+        for (path, old) in &before {
+            prop_assert!(path.ends_with("events.jsonl") || after.get(path) == Some(old), "{} has changed", path);
+        }
+        let dir = desk.dir().display().to_string();
+        let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+        prop_assert_eq!(new.len(), 2);
+        for path in new {
+            let name = path.strip_prefix(&dir).and_then(|name| name.strip_prefix('/'));
+            prop_assert!(name.is_some_and(|name| !name.contains('/') && !name.starts_with('.')), "{}", path);
+        }
+    }
+
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_in_the_registers_the_guest_gets_an_answer(calls: Vec<(i32, u64, u64)>, session_rec: bool) {
+        let desk = Desk::new(if session_rec { &[("session_rec", "y")] } else { &[] });
+        for (action, first, second) in calls {
+            let known = [-100, 100, 200, 1000, 1001, 1002, 1003, 1004];
+            let action = if action % 3 == 0 { action } else { known[action.unsigned_abs() as usize % known.len()] };
+            desk.hypercall(action, first, second);
+        }
+    }
+}

@@ -1,1 +1,305 @@
+//! The recorder against every order of events that a guest, a monitor and a main loop can bring about.
 
+use super::*;
+use proptest::prelude::*;
+
+fn sessions() -> Recorder {
+    Recorder::new(Rules { session_rec: true, ..Rules::default() })
+}
+
+fn manual() -> Recorder {
+    Recorder::new(Rules::default())
+}
+
+/// Steps through events, as PANDA would bring them, and returns the last one's effects.
+fn after(recorder: Recorder, events: &[Event]) -> (Recorder, Vec<Effect>) {
+    events.iter().fold((recorder, vec![]), |(recorder, _), &event| recorder.step(event))
+}
+
+use Effect::{Answer as Answers, Begin, Complete, End, Odd, Quit};
+use Event::{Asked, Begun, Ended, NotBegun, NotEnded, Observed, Shutdown};
+use Request::{CloseSession, OpenSession, Start, Stop, Toggle};
+
+const NOW: Event = Begun(Duration::from_secs(100));
+
+#[test]
+fn a_toggle_starts_and_the_next_one_stops() {
+    let (recorder, effects) = manual().step(Asked(Toggle));
+    assert_eq!(effects, [Begin]);
+    let (recorder, effects) = recorder.step(NOW);
+    assert_eq!(effects, [Answers(Answer::Start)]);
+    let (recorder, effects) = recorder.step(Asked(Toggle));
+    assert_eq!(effects, [End]);
+    let (recorder, effects) = recorder.step(Ended);
+    assert_eq!(effects, [Answers(Answer::Stop), Complete(Why::Guest)]);
+    assert_eq!(recorder.recordings(), 1);
+}
+
+#[test]
+fn nested_sessions_are_one_recording() {
+    let (recorder, _) = after(sessions(), &[Asked(OpenSession), NOW]);
+    let (recorder, effects) = after(recorder, &[Asked(OpenSession)]);
+    assert_eq!(effects, [Answers(Answer::Noop)]);
+    assert_eq!(recorder.status(false).sessions, 2);
+    let (recorder, effects) = after(recorder, &[Asked(CloseSession)]);
+    assert_eq!(effects, [Answers(Answer::Noop)]);
+    let (_, effects) = after(recorder, &[Asked(CloseSession)]);
+    assert_eq!(effects, [End]);
+}
+
+#[test]
+fn a_session_whose_recording_did_not_begin_is_not_counted() {
+    let (recorder, effects) = after(sessions(), &[Asked(OpenSession), NotBegun]);
+    assert_eq!(effects, [Answers(Answer::Error)]);
+    assert_eq!(recorder.status(false), Status { session_mode: true, ..Status::default() });
+}
+
+#[test]
+fn a_session_whose_recording_did_not_end_can_be_closed_again() {
+    let (recorder, effects) = after(sessions(), &[Asked(OpenSession), NOW, Asked(CloseSession), NotEnded]);
+    assert_eq!(effects, [Answers(Answer::Error)]);
+    let (_, effects) = after(recorder, &[Asked(CloseSession), Ended]);
+    assert_eq!(effects[0], Answers(Answer::Stop));
+}
+
+#[test]
+fn after_a_timeout_sessions_count_from_nothing() {
+    let rules = Rules { session_rec: true, timeout: Some(Duration::from_secs(5)), ..Rules::default() };
+    let (recorder, _) = after(Recorder::new(rules), &[Asked(OpenSession), NOW, Asked(OpenSession)]);
+    let tick = |now| Event::Tick(Tick { now: Duration::from_secs_f64(now), instructions: 0, free: 1 });
+    assert_eq!(recorder.step(tick(104.9)).1, []);
+    let (recorder, effects) = recorder.step(tick(105.0));
+    assert_eq!(effects, [Effect::AskEnd]);
+    let (recorder, effects) = recorder.step(Observed(Mode::Off));
+    assert_eq!(effects, [Complete(Why::Timeout)]);
+    let (recorder, effects) = recorder.step(Asked(CloseSession));
+    assert!(matches!(effects[..], [Odd(_), Answers(Answer::Noop)]));
+    assert_eq!(recorder.step(Asked(OpenSession)).1, [Begin]);
+}
+
+#[test]
+fn each_limit_ends_a_recording_by_its_own_name() {
+    let tick = Tick { now: Duration::from_secs(100), instructions: 10, free: 10 };
+    for (rules, why) in [
+        (Rules { max_instr: Some(10), ..Rules::default() }, Why::MaxInstr),
+        (Rules { min_free: 11, ..Rules::default() }, Why::MinFree),
+        (Rules { timeout: Some(Duration::ZERO), ..Rules::default() }, Why::Timeout),
+    ] {
+        let ending = [Asked(Start), NOW, Event::Tick(tick), Observed(Mode::Off)];
+        assert_eq!(after(Recorder::new(rules), &ending).1, [Complete(why)]);
+    }
+    let (_, effects) = after(manual(), &[Asked(Start), NOW, Event::Tick(tick)]);
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn the_last_recording_that_was_wanted_quits_once_it_is_on_disk_and_no_other_follows() {
+    let rules = Rules { nrec: Some(1), ..Rules::default() };
+    let (recorder, effects) = after(Recorder::new(rules), &[Asked(Toggle), NOW, Asked(Toggle)]);
+    assert_eq!(effects, [End]);
+    let (recorder, effects) = recorder.step(Ended);
+    assert_eq!(effects, [Answers(Answer::Stop), Complete(Why::Guest), Quit]);
+    let (_, effects) = recorder.step(Asked(Toggle));
+    assert!(matches!(effects[..], [Odd(_), Answers(Answer::Error)]));
+}
+
+#[test]
+fn verbs_of_the_other_mode_change_nothing() {
+    for (recorder, request) in [(sessions(), Toggle), (manual(), OpenSession), (manual(), CloseSession)] {
+        let (next, effects) = recorder.step(Asked(request));
+        assert!(matches!(effects[..], [Odd(_), Answers(Answer::Noop)]));
+        assert_eq!(next, recorder);
+    }
+}
+
+#[test]
+fn start_and_stop_work_in_either_mode() {
+    for recorder in [sessions(), manual()] {
+        let (recorder, effects) = after(recorder, &[Asked(Start), NOW]);
+        assert_eq!(effects, [Answers(Answer::Start)]);
+        assert_eq!(recorder.step(Asked(Start)).1, [Answers(Answer::Noop)]);
+        let (recorder, _) = after(recorder, &[Asked(Stop), Ended]);
+        assert_eq!(recorder.step(Asked(Stop)).1, [Answers(Answer::Noop)]);
+    }
+}
+
+#[test]
+fn closing_sessions_does_not_end_what_was_started_otherwise() {
+    let opened = [Asked(Start), NOW, Asked(OpenSession), Asked(CloseSession)];
+    let (recorder, effects) = after(sessions(), &opened);
+    assert_eq!(effects, [Answers(Answer::Noop)]);
+    assert!(recorder.status(false).recording);
+}
+
+#[test]
+fn the_monitors_recording_is_seen_kept_to_the_monitor_and_stopped_by_a_toggle() {
+    let (recorder, _) = after(manual(), &[Observed(Mode::Record)]);
+    assert!(recorder.status(false).recording && !recorder.wants_ticks());
+    let (_, effects) = after(recorder, &[Asked(Toggle), Ended]);
+    assert_eq!(effects, [Answers(Answer::Stop)]);
+    let (recorder, effects) = recorder.step(Observed(Mode::Off));
+    assert_eq!((effects, recorder.recordings()), (vec![], 0));
+}
+
+#[test]
+fn the_monitor_can_end_the_guests_recording() {
+    let (_, effects) = after(manual(), &[Asked(Start), NOW, Observed(Mode::Off)]);
+    assert_eq!(effects, [Complete(Why::Monitor)]);
+}
+
+#[test]
+fn a_machine_that_goes_down_completes_its_recording_and_does_not_quit_twice() {
+    let rules = Rules { nrec: Some(1), ..Rules::default() };
+    let (_, effects) = after(Recorder::new(rules), &[Asked(Start), NOW, Shutdown]);
+    assert_eq!(effects, [Complete(Why::Shutdown)]);
+    assert_eq!(manual().step(Shutdown).1, []);
+}
+
+/// What the world may do next: any of it, at any time, sensible or not.
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Guest(Request, bool),
+    MonitorBegins,
+    MonitorEnds,
+    MainLoop { seconds: u64, instructions: u64, free: u64 },
+}
+
+fn deeds() -> impl Strategy<Value = Vec<Deed>> {
+    let request = prop::sample::select(vec![Toggle, OpenSession, CloseSession, Start, Stop]);
+    let deed = prop_oneof![
+        6 => (request, prop::bool::weighted(0.9)).prop_map(|(request, works)| Deed::Guest(request, works)),
+        1 => Just(Deed::MonitorBegins),
+        1 => Just(Deed::MonitorEnds),
+        2 => (0..20u64, 0..20u64, 0..20u64)
+            .prop_map(|(seconds, instructions, free)| Deed::MainLoop { seconds, instructions, free }),
+    ];
+    prop::collection::vec(deed, 0..60)
+}
+
+fn rules() -> impl Strategy<Value = Rules> {
+    let limit = || prop::option::of(1..15u64);
+    (any::<bool>(), prop::option::of(1..4u32), limit(), limit(), 0..10u64).prop_map(
+        |(session_rec, nrec, timeout, max_instr, min_free)| Rules {
+            session_rec,
+            nrec,
+            timeout: timeout.map(Duration::from_secs),
+            max_instr,
+            min_free,
+        },
+    )
+}
+
+/// A PANDA that does as it is asked, and counts.
+struct World {
+    recorder: Recorder,
+    mode: Mode,
+    begins: u32,
+    completes: u32,
+    quits: u32,
+    monitors: bool,
+    now: u64,
+}
+
+impl World {
+    /// One step, with what must hold after each.
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        let (recorder, effects) = self.recorder.step(event);
+        self.recorder = recorder;
+        self.completes += effects.iter().filter(|effect| matches!(effect, Complete(_))).count() as u32;
+        self.quits += effects.iter().filter(|effect| **effect == Quit).count() as u32;
+        assert_eq!(self.recorder.recordings(), self.completes);
+        assert!(self.completes <= self.begins, "a recording was completed that nobody had begun");
+        effects
+    }
+
+    fn guest(&mut self, request: Request, works: bool) {
+        self.step(Observed(self.mode));
+        let mut effects = self.step(Asked(request));
+        if effects.contains(&Begin) {
+            assert_eq!(self.mode, Mode::Off, "asked PANDA to record twice");
+            let event = if works { NOW } else { NotBegun };
+            if works {
+                (self.mode, self.monitors) = (Mode::Record, false);
+                self.begins += 1;
+            }
+            effects = self.step(event);
+        } else if effects.contains(&End) {
+            assert_eq!(self.mode, Mode::Record, "asked PANDA to end what is not there");
+            if works {
+                self.mode = Mode::Off;
+            }
+            effects = self.step(if works { Ended } else { NotEnded });
+        }
+        let answers = effects.iter().filter(|effect| matches!(effect, Answers(_))).count();
+        assert_eq!(answers, 1, "a guest gets exactly one answer: {effects:?}");
+        if self.quits == 0 {
+            assert_eq!(self.recorder.status(false).recording, self.mode == Mode::Record);
+        }
+    }
+
+    fn deed(&mut self, deed: Deed) {
+        match deed {
+            Deed::Guest(request, works) => self.guest(request, works),
+            Deed::MonitorBegins if self.mode == Mode::Off => {
+                // ticks are closer together than a monitor's commands
+                self.step(Observed(Mode::Off));
+                (self.mode, self.monitors) = (Mode::Record, true);
+            }
+            Deed::MonitorEnds => self.mode = Mode::Off,
+            Deed::MonitorBegins => {}
+            Deed::MainLoop { seconds, instructions, free } => {
+                self.now += seconds;
+                self.step(Observed(self.mode));
+                let now = Duration::from_secs(100 + self.now);
+                if self.step(Event::Tick(Tick { now, instructions, free })).contains(&Effect::AskEnd) {
+                    assert!(!self.monitors, "ended the monitor's recording");
+                    self.mode = Mode::Off;
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_happens_each_recording_begins_once_and_ends_once(rules in rules(), deeds in deeds()) {
+        let mut world = World {
+            recorder: Recorder::new(rules), mode: Mode::Off, begins: 0, completes: 0, quits: 0, monitors: false, now: 0,
+        };
+        for deed in deeds {
+            world.deed(deed);
+            prop_assert!(world.recorder.status(false).sessions == 0 || rules.session_rec);
+        }
+        world.step(Observed(world.mode));
+        if world.mode == Mode::Record {
+            world.step(Shutdown);
+        }
+        prop_assert_eq!(world.begins, world.completes, "a recording was lost");
+        let enough = rules.nrec.is_some_and(|nrec| world.completes >= nrec);
+        prop_assert!(world.quits <= 1 && (world.quits == 0 || enough));
+        if let Some(nrec) = rules.nrec {
+            prop_assert!(world.completes <= nrec);
+        }
+    }
+
+    #[test]
+    fn no_order_of_raw_events_is_too_much(rules in rules(), picks in prop::collection::vec((0..9u8, any::<u64>()), 0..50)) {
+        let mut recorder = Recorder::new(rules);
+        for (pick, n) in picks {
+            let event = match pick {
+                0 => Asked([Toggle, OpenSession, CloseSession, Start, Stop][(n % 5) as usize]),
+                1 => Begun(Duration::from_secs(n % 1000)),
+                2 => NotBegun,
+                3 => Ended,
+                4 => NotEnded,
+                5 => Observed(Mode::Off),
+                6 => Observed(Mode::Record),
+                7 => Event::Tick(Tick { now: Duration::from_secs(n % 1000), instructions: n, free: n }),
+                _ => Shutdown,
+            };
+            recorder = recorder.step(event).0;
+        }
+    }
+}

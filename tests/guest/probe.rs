@@ -1,0 +1,177 @@
+//! A guest program for tests and benchmarks: raw hypercalls, exact marks in memory and in the log, and mischief.
+//!
+//! Compiled on its own by the harness: `rustc -O -C target-feature=+crt-static tests/guest/probe.rs`.
+
+use std::{arch::asm, env, process::exit, time::Instant};
+
+const MAGIC: u64 = 0x666;
+const TOGGLE: i32 = -100;
+
+unsafe extern "C" {
+    fn iopl(level: i32) -> i32;
+}
+
+/// One hypercall: action and arguments in, all four registers out.
+fn hypercall(action: i32, first: u64, second: u64) -> [u64; 4] {
+    let (mut a, mut b, mut c, mut d) = (MAGIC, action as u32 as u64, first, second);
+    // SAFETY: a cpuid changes these four registers and nothing else of ours.
+    unsafe {
+        asm!("xchg {b}, rbx", "cpuid", "xchg {b}, rbx", b = inout(reg) b,
+             inout("rax") a, inout("rcx") c, inout("rdx") d);
+    }
+    [a, b, c, d]
+}
+
+/// Found in a snapshot by its text: how often the loop behind a start has gone round.
+#[repr(C, align(4096))]
+struct Mark {
+    text: [u8; 32],
+    turns: u64,
+}
+
+/// What the harness looks for in the snapshot, in two halves so that the program file does not hold it whole.
+const HALVES: [&[u8; 16]; 2] = [b"pandacap-mark-of", b"-the-start-loop:"];
+
+/// Starts with a toggle, counts turns of a loop, reads a port once, stops with a toggle, and goes on reading.
+///
+/// Every 4-byte port read is in the log. The first one is the first instruction behind the start; the last but the
+/// endless ones is five instructions before the end of the stop's cpuid.
+fn gap(name: &str) {
+    let mut mark = Box::new(Mark { text: [0; 32], turns: 0 });
+    for (i, half) in HALVES.iter().enumerate() {
+        mark.text[16 * i..16 * i + 16].copy_from_slice(*half);
+    }
+    let mut buffer = [0u8; 128];
+    buffer[..name.len()].copy_from_slice(name.as_bytes());
+    let (started, stopped, turns): (u64, u64, u64);
+    // SAFETY: ports may be read (iopl), the mark and the name are ours, RBX is kept.
+    unsafe {
+        assert_eq!(iopl(3), 0, "port access");
+        asm!(
+            "push rbx",
+            "mov r13d, 0x666", "mov eax, r13d", "mov ebx, {toggle}", "mov rcx, r8", "cpuid",
+            "mov r12, rax",
+            "2:", "inc qword ptr [r9]", "mov r10, [r9]", "cmp r10, r11", "jb 2b",
+            "mov edx, 0x80", "in eax, dx",
+            "mov eax, r13d", "mov ebx, {toggle}", "mov rcx, r8", "nop", "cpuid",
+            "mov r14, rax", "xor r15d, r15d",
+            "3:", "mov edx, 0x80", "in eax, dx", "inc r15", "cmp r15, 20000", "jb 3b",
+            "pop rbx",
+            toggle = const TOGGLE,
+            in("r8") buffer.as_ptr(), in("r9") &raw mut mark.turns, in("r11") 3_000_000u64,
+            out("r10") _, out("r12") started, out("r13") _, out("r14") stopped, out("r15") turns,
+            out("rax") _, out("rcx") _, out("rdx") _,
+        );
+    }
+    println!("gap started={} stopped={} turns={turns}", started as i32, stopped as i32);
+}
+
+/// Nanoseconds of one cpuid that is nobody's hypercall, the loop around it taken off.
+///
+/// The best of many short rounds, for whatever else the host does only makes a round longer.
+fn cpuid(rounds: u64) {
+    const TURNS: u64 = 100_000;
+    let round = |body: fn()| {
+        let begin = Instant::now();
+        for _ in 0..TURNS {
+            body();
+        }
+        begin.elapsed().as_nanos() as f64 / TURNS as f64
+    };
+    let time = |body: fn()| (0..rounds).map(|_| round(body)).fold(f64::INFINITY, f64::min);
+    let with = time(|| {
+        // SAFETY: changes these registers and nothing else of ours.
+        unsafe {
+            asm!("mov {b}, rbx", "cpuid", "mov rbx, {b}", b = out(reg) _, inout("rax") 0u64 => _,
+                 inout("rcx") 0u64 => _, out("rdx") _);
+        }
+    });
+    let without = time(|| {
+        // SAFETY: as above, without the instruction that is measured.
+        unsafe {
+            asm!("mov {b}, rbx", "nop", "mov rbx, {b}", b = out(reg) _, inout("rax") 0u64 => _,
+                 inout("rcx") 0u64 => _, out("rdx") _);
+        }
+    });
+    println!("cpuid ns={:.2}", with - without);
+}
+
+/// A generator of the same numbers for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+/// Names that climb, point elsewhere, are no text, are no names, and pointers that lead nowhere.
+fn hostile_names(count: u64) {
+    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    for i in 0..count {
+        let fixed: &[&[u8]] = &[
+            b"../escape\0", b"/etc/passwd\0", b"nodir/x\0", b"\0", b".\0", b"..\0", b"precious\0", b"x.rr2\0",
+            b"a\nb\0", b"%s%n%x\0", b"$(reboot)\0", b"-rf\0", b"\xff\xfe\0", b"../../../../tmp/escape\0",
+        ];
+        let mut name = vec![0u8; 256];
+        match fixed.get(i as usize) {
+            Some(text) => name[..text.len()].copy_from_slice(text),
+            None => name.iter_mut().for_each(|byte| *byte = dice.roll() as u8),
+        }
+        let address = match i % 10 {
+            8 => dice.roll(),
+            9 => 0xffff_8000_0000_0000 | dice.roll() >> 20,
+            _ => name.as_ptr() as u64,
+        };
+        let started = hypercall(1002, address, 0)[0] as i32;
+        let stopped = hypercall(1003, 0, 0)[0] as i32;
+        println!("hostile {i} {started} {stopped}");
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = env::args().collect();
+    let number = |i: usize| arguments.get(i).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
+    match arguments.get(1).map(String::as_str) {
+        // call ACTION [@ADDRESS | TEXT] [LENGTH]
+        Some("call") => {
+            let text = arguments.get(3).cloned().unwrap_or_default();
+            let mut buffer = [0u8; 2048];
+            buffer[..text.len()].copy_from_slice(text.as_bytes());
+            let address = text.strip_prefix('@').and_then(|hex| u64::from_str_radix(hex, 16).ok());
+            let got = hypercall(number(2) as i32, address.unwrap_or(buffer.as_ptr() as u64), number(4) as u64);
+            println!("call {} -> {} {:x} {:x} {:x}", arguments[2], got[0] as i32, got[1], got[2], got[3]);
+        }
+        Some("gap") => gap(&arguments[2]),
+        Some("cpuid") => cpuid(number(2) as u64),
+        // flood ACTION COUNT
+        Some("flood") => {
+            let begin = Instant::now();
+            (0..number(3)).for_each(|_| {
+                hypercall(number(2) as i32, 0x1000, 5);
+            });
+            println!("flood {} calls in {} ms", number(3), begin.elapsed().as_millis());
+        }
+        Some("hostile-names") => hostile_names(number(2) as u64),
+        // mischief COUNT: any register values behind the magic
+        Some("mischief") => {
+            let mut dice = Dice(88172645463325252);
+            for _ in 0..number(2) {
+                let actions = [1000, 1001, 1004, -100, 100, 200, 7, dice.roll() as i32];
+                let action = actions[(dice.roll() % 8) as usize];
+                // starts cost a snapshot each: few of them
+                let action = if matches!(action, -100 | 100) && dice.roll() % 50 != 0 { 200 } else { action };
+                hypercall(action, dice.roll() >> (dice.roll() % 64), dice.roll() >> (dice.roll() % 64));
+            }
+            hypercall(1003, 0, 0);
+            println!("mischief done");
+        }
+        _ => {
+            eprintln!("probe: call, gap, cpuid, flood, hostile-names or mischief");
+            exit(2);
+        }
+    }
+}
