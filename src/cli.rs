@@ -11,6 +11,7 @@ use crate::doctor;
 use crate::exit::Exit;
 use crate::panda::{self, Selection};
 use crate::target::Target;
+use crate::{rec, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -50,6 +51,15 @@ enum Command {
         #[arg(long, default_value = "x86_64")]
         target: Target,
     },
+
+    /// Record one command in a guest, and verify the recording
+    Rec(rec::Args),
+
+    /// Check that traces are what was recorded, and that they replay
+    ///
+    /// Compares the size and SHA-256 of every file with the trace's manifest, then replays the recording on a
+    /// PANDA without recctrl. Nothing is written. Exits with 4 if one trace fails.
+    Verify(trace::verify::Args),
 }
 
 /// Why a command failed, whichever command it was.
@@ -67,6 +77,12 @@ pub enum Error {
     /// PANDA could not be installed.
     #[error(transparent)]
     Install(#[from] panda::InstallError),
+    /// Nothing was recorded.
+    #[error(transparent)]
+    Rec(#[from] rec::RecError),
+    /// A replay could not be tried.
+    #[error(transparent)]
+    Replay(#[from] trace::ReplayError),
 }
 
 impl Error {
@@ -75,6 +91,8 @@ impl Error {
         match self {
             Error::Panda(_) => Exit::Missing,
             Error::Install(error) if error.is_missing() => Exit::Missing,
+            Error::Rec(error) => error.exit(),
+            Error::Replay(trace::ReplayError::Interrupted) => Exit::Interrupted,
             _ => Exit::Failed,
         }
     }
@@ -115,6 +133,8 @@ impl Cli {
         match self.command {
             Command::Panda(command) => command.run(&context),
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
+            Command::Rec(args) => args.run(&context),
+            Command::Verify(args) => args.run(&context),
         }
     }
 

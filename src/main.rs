@@ -3,12 +3,18 @@
 #![allow(unreachable_pub, reason = "a program has no outside: `pub` is for its other modules")]
 
 mod cli;
+mod digest;
 mod dist;
 mod doctor;
 mod exit;
+mod guest;
+mod interrupt;
 mod panda;
 mod progress;
+mod rec;
 mod target;
+mod trace;
+mod vm;
 
 use std::process::ExitCode;
 

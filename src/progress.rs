@@ -21,6 +21,16 @@ impl Progress {
         Progress::show(ProgressBar::new(total), "{msg} [{bar:32}] {bytes}/{total_bytes} {eta}", what)
     }
 
+    /// Something that goes to 100 %.
+    pub fn percent(what: &str) -> Progress {
+        Progress::show(ProgressBar::new(100), "{msg} [{bar:32}] {percent} % {elapsed}", what)
+    }
+
+    /// So many percent are done.
+    pub fn reach(&self, percent: f64) {
+        self.0.set_position(percent as u64);
+    }
+
     /// So many more are done.
     pub fn advance(&self, by: u64) {
         self.0.inc(by);

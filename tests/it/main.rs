@@ -4,4 +4,5 @@
 #![allow(unreachable_pub, reason = "a program has no outside: `pub` is for its other modules")]
 
 mod panda;
+mod rec;
 mod support;

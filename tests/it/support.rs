@@ -13,6 +13,16 @@ pub fn pandacap(home: &Path) -> Command {
     command
 }
 
+/// A home with PANDA and the tiny guest in it, made once and kept in cargo's target folder.
+pub fn home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+        pandacap(&home).args(["panda", "install", "--wheel"]).arg(wheel()).assert().success();
+        home
+    })
+}
+
 /// The folder with the wheel of PANDA, downloaded once and kept in cargo's target folder.
 pub fn wheelhouse() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();

@@ -1,0 +1,81 @@
+//! Writing cpio archives in the `newc` format, the one that Linux reads an initramfs from.
+
+/// An archive under construction: the same entries give the same bytes.
+#[derive(Debug, Default)]
+pub struct Archive {
+    bytes: Vec<u8>,
+    entries: u32,
+}
+
+const FOLDER: u32 = 0o040_000;
+const FILE: u32 = 0o100_000;
+
+impl Archive {
+    /// Adds a folder, which has to come before what is in it.
+    pub fn folder(self, path: &str) -> Archive {
+        self.entry(path, FOLDER | 0o755, &[])
+    }
+
+    /// Adds a file of so many bytes (less than 4 GiB); `mode` is its permissions.
+    pub fn file(self, path: &str, mode: u32, content: &[u8]) -> Archive {
+        self.entry(path, FILE | mode, content)
+    }
+
+    /// The archive's bytes. Archives can be concatenated.
+    pub fn finish(mut self) -> Vec<u8> {
+        self.entries = 0;
+        self.entry("TRAILER!!!", 0, &[]).bytes
+    }
+
+    fn entry(mut self, path: &str, mode: u32, content: &[u8]) -> Archive {
+        let inode = self.entries;
+        self.entries += 1;
+        // inode, mode, uid, gid, links, mtime, size, device, device node, name's size, checksum
+        let fields = [inode, mode, 0, 0, 1, 0, content.len() as u32, 0, 0, 0, 0, path.len() as u32 + 1, 0];
+        self.bytes.extend_from_slice(b"070701");
+        for field in fields {
+            self.bytes.extend_from_slice(format!("{field:08x}").as_bytes());
+        }
+        self.bytes.extend_from_slice(path.as_bytes());
+        self.bytes.push(0);
+        self.pad();
+        self.bytes.extend_from_slice(content);
+        self.pad();
+        self
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, process::Command};
+
+    fn archive() -> Vec<u8> {
+        Archive::default().folder("bin").file("bin/odd", 0o755, b"12345").file("empty", 0o600, b"").finish()
+    }
+
+    #[test]
+    fn cpio_unpacks_what_was_packed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        fs::write(dir.path().join("a.cpio"), archive()).expect("written");
+        let status = Command::new("sh")
+            .args(["-c", "cpio -i --quiet < a.cpio && stat -c '%n %a %s' bin bin/odd empty > seen"])
+            .current_dir(dir.path())
+            .status()
+            .expect("sh runs");
+        assert!(status.success());
+        assert_eq!(fs::read(dir.path().join("bin/odd")).expect("unpacked"), b"12345");
+        let seen = fs::read_to_string(dir.path().join("seen")).expect("listed");
+        assert!(seen.contains("bin/odd 755 5\nempty 600 0\n"), "{seen}");
+    }
+
+    #[test]
+    fn the_same_entries_give_the_same_aligned_bytes() {
+        assert_eq!(archive(), archive());
+        assert_eq!(archive().len() % 4, 0);
+    }
+}

@@ -1,0 +1,9 @@
+//! Guest images: what a machine boots.
+
+mod apt;
+mod cpio;
+pub mod startup;
+pub mod tiny;
+
+pub use self::apt::Package;
+pub use self::tiny::{GuestError, Tiny};

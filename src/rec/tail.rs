@@ -1,0 +1,48 @@
+//! A file that another process writes, read as it grows.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+/// How much is read at once: a guest may write faster than anybody reads.
+const AT_ONCE: u64 = 1 << 20;
+
+/// Reads what has been added since it was last asked.
+#[derive(Debug)]
+pub(super) struct Tail {
+    path: PathBuf,
+    file: Option<File>,
+    begun: Vec<u8>,
+}
+
+impl Tail {
+    /// A file that need not be there yet.
+    pub(super) fn of(path: PathBuf) -> Tail {
+        Tail { path, file: None, begun: Vec::new() }
+    }
+
+    /// What is new, up to a bound.
+    pub(super) fn bytes(&mut self) -> io::Result<Vec<u8>> {
+        let mut new = Vec::new();
+        if self.file.is_none() {
+            match File::open(&self.path) {
+                Ok(file) => self.file = Some(file),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(file) = &mut self.file {
+            file.take(AT_ONCE).read_to_end(&mut new)?;
+        }
+        Ok(new)
+    }
+
+    /// Whole lines that are new.
+    pub(super) fn lines(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let new = self.bytes()?;
+        self.begun.extend_from_slice(&new);
+        let mut lines: Vec<Vec<u8>> = self.begun.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
+        self.begun = lines.pop().unwrap_or_default();
+        Ok(lines)
+    }
+}

@@ -1,0 +1,127 @@
+//! A trace in the making: a hidden folder, which takes its name when it is whole.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
+use rustix::io::Errno;
+
+use super::manifest::{MANIFEST, Manifest};
+use crate::digest;
+
+/// Why a trace cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PartialError {
+    /// There is one.
+    #[error("{} is there already; choose another --name or --out", .0.display())]
+    Taken(PathBuf),
+    /// Somebody else makes it.
+    #[error("another run is making {} right now; choose another --name or --out", .0.display())]
+    Busy(PathBuf),
+    /// A run that was killed has left it.
+    #[error("{} is what a run that was killed has left; remove it, or choose another --name", .0.display())]
+    Left(PathBuf),
+    /// The disk refuses.
+    #[error("cannot make the trace in {}: {error}", .folder.display())]
+    Files {
+        /// Where.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// A trace in the making; removed with all that is in it unless it is finished.
+#[derive(Debug)]
+pub struct Partial {
+    folder: PathBuf,
+    trace: PathBuf,
+    /// Says that the run is alive: the lock goes with the process.
+    _lock: File,
+}
+
+impl Partial {
+    /// Claims the trace `name` in `out`, which is made when it is not there.
+    pub fn claim(out: &Path, name: &str) -> Result<Partial, PartialError> {
+        let files = |error| PartialError::Files { folder: out.to_owned(), error };
+        fs::create_dir_all(out).map_err(files)?;
+        let (trace, folder) = (out.join(name), out.join(format!(".{name}.partial")));
+        if trace.symlink_metadata().is_ok() {
+            return Err(PartialError::Taken(trace));
+        }
+        let made = match fs::create_dir(&folder) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            Err(error) => return Err(files(error)),
+        };
+        let lock = match File::open(&folder) {
+            Ok(lock) => lock,
+            Err(_) if !made => return Err(PartialError::Busy(trace)),
+            Err(error) => return Err(files(error)),
+        };
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) if made => Ok(Partial { folder, trace, _lock: lock }),
+            Ok(()) => Err(PartialError::Left(folder)),
+            Err(Errno::WOULDBLOCK) => Err(PartialError::Busy(trace)),
+            Err(error) => Err(files(error.into())),
+        }
+    }
+
+    /// Where its files go.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes the manifest, gets everything onto the disk, and gives the trace its name; returns its folder.
+    pub fn finish(self, manifest: &Manifest) -> Result<PathBuf, PartialError> {
+        let files = |error| PartialError::Files { folder: self.folder.clone(), error };
+        let text = manifest.to_json().map_err(|error| files(error.into()))?;
+        digest::sync_folder(&self.folder).map_err(files)?;
+        digest::replace(&self.folder.join(MANIFEST), &text).map_err(files)?;
+        match renameat_with(CWD, &self.folder, CWD, &self.trace, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Err(PartialError::Taken(self.trace.clone())),
+            Err(error) => return Err(files(error.into())),
+        }
+        let out = self.trace.parent().unwrap_or(Path::new("."));
+        File::open(out).and_then(|out| out.sync_all()).map_err(files)?;
+        Ok(self.trace.clone())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("cannot remove {}: {error}", self.folder.display());
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::tests::example;
+    use super::*;
+
+    #[test]
+    fn a_name_is_claimed_by_one_run_at_a_time() {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let first = Partial::claim(out.path(), "a").expect("claimed");
+        assert!(matches!(Partial::claim(out.path(), "a"), Err(PartialError::Busy(_))));
+        drop(first);
+        Partial::claim(out.path(), "a").expect("free again").finish(&example()).expect("finished");
+        assert!(matches!(Partial::claim(out.path(), "a"), Err(PartialError::Taken(_))));
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_reported_and_kept() {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir(out.path().join(".a.partial")).expect("made");
+        assert!(matches!(Partial::claim(out.path(), "a"), Err(PartialError::Left(_))));
+        assert!(out.path().join(".a.partial").exists());
+    }
+}

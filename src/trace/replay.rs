@@ -1,0 +1,197 @@
+//! One replay of a recording, on a PANDA with no plugin loaded.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::interrupt::Interrupt;
+use crate::panda::Panda;
+use crate::vm::{Machine, Process, ProcessError};
+
+/// What PANDA prints when the log's last entry was reached as it was recorded.
+const COMPLETED: &str = "Replay completed successfully";
+/// PANDA prints a line for each percent: silent for so long, it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often an interrupt is looked for.
+const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Why a replay could not be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// PANDA does not run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its output cannot be kept.
+    #[error("cannot follow PANDA's output: {0}")]
+    Output(#[from] io::Error),
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What came of a replay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// Why it is not the recorded run; `None` when it is.
+    pub failure: Option<String>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Replays the recording `name` in `folder`; PANDA's output goes to `log`, its progress in percent to `percent`.
+pub fn replay(
+    panda: &Panda,
+    machine: &Machine,
+    folder: &Path,
+    name: &str,
+    log: &mut impl Write,
+    interrupt: &Interrupt,
+    mut percent: impl FnMut(f64),
+) -> Result<Replay, ReplayError> {
+    let began = Instant::now();
+    let (mut output, terminal) = pseudo_terminal()?;
+    let mut command = panda.command();
+    command.args(machine.replay_args(name)).env_remove("PANDA_DIR");
+    command.stdout(terminal.try_clone()?).stderr(terminal);
+    let mut process = Process::start(command, folder)?;
+
+    let mut lines = Lines::default();
+    let mut heard = Instant::now();
+    let mut buffer = [0; 4096];
+    while heard.elapsed() < PATIENCE {
+        if interrupt.is_set() {
+            process.kill()?;
+            return Err(ReplayError::Interrupted);
+        }
+        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&TICK)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            polled => polled.map_err(io::Error::from)?,
+        };
+        let read = match output.read(&mut buffer) {
+            // What reading from a terminal gives once nobody has its other end any more.
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => 0,
+            read => read?,
+        };
+        if read == 0 {
+            let status = process.wait()?;
+            return Ok(Replay { failure: lines.failure(status), seconds: began.elapsed().as_secs_f64() });
+        }
+        heard = Instant::now();
+        for line in lines.take(&buffer[..read]) {
+            writeln!(log, "{line}")?;
+            if let Some(done) = progress(&line) {
+                percent(done);
+            }
+        }
+    }
+    process.kill()?;
+    let failure = format!("PANDA hung: no progress for {} s{}", PATIENCE.as_secs(), lines.tail());
+    Ok(Replay { failure: Some(failure), seconds: began.elapsed().as_secs_f64() })
+}
+
+/// A terminal for PANDA, to which it writes line by line; into a pipe it would write in blocks.
+fn pseudo_terminal() -> io::Result<(File, File)> {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let path = ptsname(&ours, Vec::new())?;
+    let theirs = open(path.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok((ours.into(), theirs.into()))
+}
+
+/// `45.0` out of PANDA's `ls:  123456 ( 45.00%) instrs. ...`.
+fn progress(line: &str) -> Option<f64> {
+    let (before, _) = line.split_once("%) instrs.")?;
+    before.rsplit_once('(')?.1.trim().parse().ok()
+}
+
+/// PANDA's output, cut into lines; keeps what a failure is explained with.
+#[derive(Default)]
+struct Lines {
+    begun: Vec<u8>,
+    last: Vec<String>,
+    completed: bool,
+}
+
+impl Lines {
+    const KEPT: usize = 4;
+    const LONGEST: usize = 4096;
+
+    fn take(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for &byte in bytes {
+            match byte {
+                b'\r' => {}
+                b'\n' => lines.push(self.finish()),
+                _ => self.begun.push(byte),
+            }
+            if self.begun.len() >= Lines::LONGEST {
+                lines.push(self.finish());
+            }
+        }
+        lines
+    }
+
+    fn finish(&mut self) -> String {
+        let line = String::from_utf8_lossy(&self.begun).into_owned();
+        self.begun.clear();
+        self.completed |= line == COMPLETED;
+        if !line.trim().is_empty() {
+            if self.last.len() == Lines::KEPT {
+                self.last.remove(0);
+            }
+            self.last.push(line.clone());
+        }
+        line
+    }
+
+    fn failure(&self, status: ExitStatus) -> Option<String> {
+        match (status.success(), self.completed) {
+            (true, true) => None,
+            (true, false) => Some(format!("PANDA ended before the recording did{}", self.tail())),
+            (false, _) => Some(format!("PANDA died ({status}){}", self.tail())),
+        }
+    }
+
+    fn tail(&self) -> String {
+        if self.last.is_empty() {
+            String::new()
+        } else {
+            format!("; its last words: {}", self.last.join(" | "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    #[test]
+    fn a_replay_passes_only_when_panda_says_so_and_ends_well() {
+        let after = |output: &str, status| {
+            let mut lines = Lines::default();
+            lines.take(output.as_bytes());
+            lines.failure(ExitStatus::from_raw(status))
+        };
+        let done = "max_queue_len = 77\r\nReplay completed successfully\r\nExiting\r\n";
+        assert_eq!(after(done, 0), None);
+        assert!(after(done, 6).is_some_and(|why| why.contains("died")));
+        let user = after("Replay terminated at user request.\r\n", 0);
+        assert!(user.is_some_and(|why| why.contains("user request")));
+        assert!(after("guest says: Replay completed successfully\n", 0).is_some());
+    }
+
+    #[test]
+    fn pandas_percentages_are_read() {
+        assert_eq!(progress("ls:      123456 ( 45.10%) instrs.    0.90 sec.  0.11 GB ram."), Some(45.1));
+        assert_eq!(progress("loading snapshot"), None);
+    }
+}

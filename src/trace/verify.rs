@@ -1,0 +1,146 @@
+//! `pandacap verify`: whether traces are what they were, and replay.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use comfy_table::{Table, presets::NOTHING};
+use serde::Serialize;
+
+use super::{Replay, ReplayError, Trace, TraceError, replay};
+use crate::cli::{Context, Error};
+use crate::digest::FileDigest;
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::panda::Panda;
+use crate::progress::Progress;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folders of traces
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+}
+
+/// What came of one trace.
+#[derive(Debug, Serialize)]
+struct Report {
+    trace: PathBuf,
+    instructions: Option<u64>,
+    digests_ok: bool,
+    /// None: not tried, for the files are not those that were recorded.
+    replay_ok: Option<bool>,
+    seconds: Option<f64>,
+    problems: Vec<String>,
+}
+
+impl Report {
+    fn passed(&self) -> bool {
+        self.digests_ok && self.replay_ok == Some(true)
+    }
+}
+
+impl Args {
+    /// Verifies every trace, whatever becomes of the others.
+    pub fn run(self, context: &Context) -> Result<Exit, Error> {
+        let interrupt = Interrupt::catch()?;
+        let mut reports = Vec::new();
+        for folder in self.traces {
+            reports.push(match Trace::open(&folder) {
+                Ok(trace) => match verify(&trace, context, &interrupt) {
+                    Err(Error::Replay(ReplayError::Interrupted)) => return Ok(Exit::Interrupted),
+                    report => report?,
+                },
+                Err(error) => unreadable(folder, &error),
+            });
+        }
+        print(&reports, context.json)?;
+        Ok(if reports.iter().all(Report::passed) { Exit::Done } else { Exit::Unverified })
+    }
+}
+
+fn unreadable(trace: PathBuf, error: &TraceError) -> Report {
+    let problems = vec![error.to_string()];
+    Report { trace, instructions: None, digests_ok: false, replay_ok: None, seconds: None, problems }
+}
+
+fn verify(trace: &Trace, context: &Context, interrupt: &Interrupt) -> Result<Report, Error> {
+    let manifest = &trace.manifest;
+    let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
+    let problems = changed(trace);
+    let mut report = Report {
+        trace: trace.folder.clone(),
+        instructions: Some(manifest.recording.instructions),
+        digests_ok: problems.is_empty(),
+        replay_ok: None,
+        seconds: None,
+        problems,
+    };
+    if report.digests_ok {
+        let progress = Progress::percent(&format!("replaying {}", manifest.name));
+        let percent = |done| progress.reach(done);
+        let Replay { failure, seconds } = replay(
+            &panda,
+            &manifest.machine,
+            &trace.folder,
+            &manifest.name,
+            &mut io::sink(),
+            interrupt,
+            percent,
+        )?;
+        report.replay_ok = Some(failure.is_none());
+        report.seconds = Some(seconds);
+        report.problems.extend(failure);
+    }
+    Ok(report)
+}
+
+/// What is wrong with the trace's files.
+fn changed(trace: &Trace) -> Vec<String> {
+    let recording = [super::snapshot_name(&trace.manifest.name), super::log_name(&trace.manifest.name)];
+    let unlisted = recording.into_iter().filter(|name| !trace.manifest.files.contains_key(name));
+    let unlisted = unlisted.map(|name| format!("the manifest has no digest of {name}"));
+    let files = trace.manifest.files.iter().filter_map(|(name, expected)| {
+        match FileDigest::of(&trace.folder.join(name)) {
+            Ok(digest) if digest == *expected => None,
+            Ok(digest) if digest.bytes != expected.bytes => {
+                Some(format!("{name} has {} bytes, not {}", digest.bytes, expected.bytes))
+            }
+            Ok(_) => Some(format!("{name} is not what was recorded: its SHA-256 differs")),
+            Err(error) => Some(format!("{name}: {error}")),
+        }
+    });
+    unlisted.chain(files).collect()
+}
+
+fn print(reports: &[Report], json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, reports)?;
+        return writeln!(out);
+    }
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(["trace", "instructions", "digests", "replay", "seconds"]);
+    for report in reports {
+        let replayed = match report.replay_ok {
+            Some(true) => "ok",
+            Some(false) => "FAILED",
+            None => "not tried",
+        };
+        table.add_row([
+            report.trace.display().to_string(),
+            report.instructions.map_or("-".to_owned(), |count| count.to_string()),
+            if report.digests_ok { "ok" } else { "FAILED" }.to_owned(),
+            replayed.to_owned(),
+            report.seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.2}")),
+        ]);
+    }
+    writeln!(out, "{}", table.trim_fmt())?;
+    drop(out);
+    for report in reports {
+        for problem in &report.problems {
+            eprintln!("pandacap: {}: {problem}", report.trace.display());
+        }
+    }
+    Ok(())
+}

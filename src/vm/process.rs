@@ -1,0 +1,114 @@
+//! A PANDA that runs as a child process, which never outlives the program that started it.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, getppid, kill_process_group, set_parent_process_death_signal};
+
+use super::qmp;
+
+/// How long PANDA may take to end when it is asked to; a recording's log is written meanwhile.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often it is looked at.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Why PANDA could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It did not start.
+    #[error("cannot start {}: {error}", .program.display())]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It started, and the system does not tell what became of it.
+    #[error("cannot wait for PANDA: {0}")]
+    Wait(#[source] io::Error),
+}
+
+/// A running PANDA in its own process group, so that a Ctrl-C on the terminal is pandacap's to handle.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    folder: PathBuf,
+}
+
+impl Process {
+    /// Starts PANDA with `folder` as its working directory. Call it from a thread that stays: PANDA is asked to
+    /// end when that thread does.
+    pub fn start(mut command: Command, folder: &Path) -> Result<Process, ProcessError> {
+        let program = PathBuf::from(command.get_program());
+        let parent = rustix::process::getpid();
+        command.current_dir(folder).stdin(Stdio::null()).process_group(0);
+        let tie_to_parent = move || {
+            set_parent_process_death_signal(Some(Signal::TERM))?;
+            // The parent may have died before the line above.
+            if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+        };
+        // SAFETY: between fork and exec only async-signal-safe calls are sound; the closure makes two system
+        // calls and allocates nothing.
+        unsafe { command.pre_exec(tie_to_parent) };
+        match command.spawn() {
+            Ok(child) => Ok(Process { child, folder: folder.to_owned() }),
+            Err(error) => Err(ProcessError::Start { program, error }),
+        }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
+        self.child.try_wait().map_err(ProcessError::Wait)
+    }
+
+    /// Ends PANDA, and with it properly a recording that is on: `quit` over QMP, else SIGTERM, then SIGKILL.
+    pub fn end(&mut self) -> Result<ExitStatus, ProcessError> {
+        if let Err(error) = qmp::quit(&self.folder) {
+            log::debug!("no quit over QMP, so SIGTERM: {error}");
+            self.signal(Signal::TERM);
+        }
+        self.wait()
+    }
+
+    /// Waits for PANDA, which is about to end; if it takes too long it is killed.
+    pub fn wait(&mut self) -> Result<ExitStatus, ProcessError> {
+        let began = Instant::now();
+        while began.elapsed() < GRACE {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            sleep(TICK);
+        }
+        log::warn!("PANDA did not end within {} s, and is killed", GRACE.as_secs());
+        self.kill()
+    }
+
+    /// Ends PANDA on the spot.
+    pub fn kill(&mut self) -> Result<ExitStatus, ProcessError> {
+        self.signal(Signal::KILL);
+        self.child.wait().map_err(ProcessError::Wait)
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The child has not been waited for, or its id would mean nothing; the group has its id.
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
+            && let Err(error) = kill_process_group(pid, signal)
+        {
+            log::debug!("cannot signal PANDA: {error}");
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.ended(), Ok(None))
+            && let Err(error) = self.end()
+        {
+            log::warn!("{error}");
+        }
+    }
+}

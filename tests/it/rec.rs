@@ -1,0 +1,271 @@
+//! `pandacap rec` and `pandacap verify`: a command goes in, a verified trace comes out, or nothing at all.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::support::{home, pandacap};
+
+/// `pandacap rec` into `out`, up to its command.
+fn rec(out: &Path, options: &[&str]) -> Command {
+    let mut command = pandacap(home());
+    command.arg("rec").arg("--out").arg(out).args(options).arg("--");
+    command
+}
+
+/// Records, and returns the exit code and the JSON document.
+fn record<S: AsRef<OsStr>>(out: &Path, options: &[&str], guest_command: &[S]) -> (i32, Value) {
+    let output = rec(out, &[options, &["--json"]].concat()).args(guest_command).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
+    (output.status.code().unwrap(), report)
+}
+
+/// The exit code of `pandacap verify`, and its report on the only trace.
+fn verify(trace: &Path) -> (i32, Value) {
+    let output = pandacap(home()).args(["verify", "--json"]).arg(trace).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (output.status.code().unwrap(), report[0].clone())
+}
+
+fn out() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Everything in a folder, hidden things too.
+fn entries(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+fn sha256(path: &Path) -> String {
+    format!("{:x}", Sha256::digest(fs::read(path).unwrap()))
+}
+
+#[test]
+fn a_command_becomes_a_trace_that_is_verified_and_stays_so_wherever_it_goes() {
+    let out = out();
+    let (code, report) = record(out.path(), &["--name", "greeting"], &["echo", "hello"]);
+    assert_eq!((code, &report["exit_status"]), (0, &json!(0)));
+    assert_eq!(
+        (&report["command"], &report["recording"]["ended"]),
+        (&json!(["echo", "hello"]), &json!("guest"))
+    );
+    assert_eq!(report["verification"]["replayed"], true);
+    assert!(report["recording"]["instructions"].as_u64().unwrap() > 100_000);
+
+    let trace = out.path().join("greeting");
+    assert_eq!(fs::read(trace.join("output.log")).unwrap(), b"hello\n");
+    assert_eq!(entries(out.path()), ["greeting"]);
+    let mut listed: Vec<String> = report["files"].as_object().unwrap().keys().cloned().collect();
+    listed.extend(["manifest.json", "replay.log"].map(str::to_owned));
+    listed.sort();
+    assert_eq!(entries(&trace), listed);
+
+    let moved = out.path().join("elsewhere: with, odd=name");
+    fs::rename(&trace, &moved).unwrap();
+    let (code, report) = verify(&moved);
+    assert_eq!(
+        (code, &report["digests_ok"], &report["replay_ok"]),
+        (0, &json!(true), &json!(true)),
+        "{report}"
+    );
+}
+
+#[test]
+fn every_byte_of_an_argument_arrives_and_the_exit_status_comes_back() {
+    let out = out();
+    let every_byte: Vec<u8> = (1..=255).collect();
+    let odd: Vec<&OsStr> = ["", "it's", "a\nb", " $x `y` \\ \"", "--", "-n"]
+        .map(OsStr::new)
+        .into_iter()
+        .chain([OsStr::from_bytes(&every_byte)])
+        .collect();
+    let script = [r#"printf '%s\001' "$@"; exit 3"#, "sh"].map(OsStr::new);
+    let guest_command = [&["sh", "-c"].map(OsStr::new)[..], &script, &odd].concat();
+    let (code, report) = record(out.path(), &["--name", "odd"], &guest_command);
+    assert_eq!((code, &report["exit_status"]), (0, &json!(3)));
+    let expected: Vec<u8> =
+        odd.iter().flat_map(|argument| argument.as_bytes().iter().copied().chain([1])).collect();
+    assert_eq!(fs::read(out.path().join("odd/output.log")).unwrap(), expected);
+    assert_eq!(report["command"].as_array().unwrap().last(), Some(&json!(every_byte)));
+}
+
+#[test]
+fn the_commands_output_is_shown_as_it_comes_and_the_result_after_it() {
+    let out = out();
+    let assert = rec(out.path(), &["--name", "seen"]).args(["echo", "from the guest"]).assert().success();
+    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    assert!(text.starts_with("from the guest\n"), "{text}");
+    assert!(text.lines().any(|line| line.split_whitespace().eq(["verified", "yes"])), "{text}");
+}
+
+#[test]
+fn a_command_that_the_guest_does_not_have_leaves_nothing_behind() {
+    let out = out();
+    rec(out.path(), &[])
+        .arg("no-such-command")
+        .assert()
+        .code(5)
+        .stderr(contains("cannot run the command").and(contains("no-such-command")));
+    assert_eq!(entries(out.path()), [""; 0]);
+}
+
+#[test]
+fn a_guest_that_powers_off_or_panics_while_it_is_recorded_gives_a_verified_trace() {
+    let out = out();
+    let ends = [("off", "poweroff -f"), ("panic", "echo c > /proc/sysrq-trigger")];
+    for (name, script) in ends {
+        let (code, report) = record(out.path(), &["--name", name], &["sh", "-c", script]);
+        assert_eq!((code, &report["exit_status"]), (0, &Value::Null), "{report}");
+        assert_eq!(report["verification"]["replayed"], true, "{report}");
+    }
+}
+
+#[test]
+fn a_trace_that_was_tampered_with_does_not_pass() {
+    let out = out();
+    record(out.path(), &["--name", "t"], &["true"]);
+    let trace = out.path().join("t");
+    let log = trace.join("t-rr-nondet.log");
+    for file in [&log, &trace.join("t-rr-snp"), &trace.join("output.log")] {
+        let good = fs::read(file).unwrap();
+        let mut bad = good.clone();
+        match bad.len() / 2 {
+            0 => bad.push(b'x'),
+            middle => bad[middle] ^= 1,
+        }
+        fs::write(file, bad).unwrap();
+        let (code, report) = verify(&trace);
+        let name = file.file_name().unwrap().to_str().unwrap();
+        assert_eq!((code, &report["digests_ok"], &report["replay_ok"]), (4, &json!(false), &Value::Null));
+        assert!(report["problems"][0].as_str().unwrap().starts_with(name), "{report}");
+        fs::write(file, good).unwrap();
+    }
+
+    // Digests that fit say nothing of whether it replays.
+    let bytes = fs::read(&log).unwrap();
+    fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
+    let manifest = trace.join("manifest.json");
+    let mut changed: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    changed["files"]["t-rr-nondet.log"] = json!({ "bytes": bytes.len() / 2, "sha256": sha256(&log) });
+    fs::write(&manifest, changed.to_string()).unwrap();
+    let (code, report) = verify(&trace);
+    assert_eq!(
+        (code, &report["digests_ok"], &report["replay_ok"]),
+        (4, &json!(true), &json!(false)),
+        "{report}"
+    );
+
+    changed["schema"] = json!(2);
+    fs::write(&manifest, changed.to_string()).unwrap();
+    let (code, report) = verify(&trace);
+    assert!(code == 4 && report["problems"][0].as_str().unwrap().contains("schema is 2"), "{report}");
+}
+
+#[test]
+fn a_name_is_refused_when_it_is_taken_or_leads_elsewhere() {
+    let out = out();
+    fs::create_dir(out.path().join("mine")).unwrap();
+    rec(out.path(), &["--name", "mine"]).arg("true").assert().code(1).stderr(contains("is there already"));
+    for name in ["../x", "a/b", ".hidden", "a b", ""] {
+        rec(out.path(), &["--name", name]).arg("true").assert().code(2).stderr(contains("--name"));
+    }
+    assert_eq!(entries(out.path()), ["mine"]);
+}
+
+#[test]
+fn runs_side_by_side_in_one_folder_do_not_meet() {
+    let out = out();
+    let start = |word: &str| spawn(&out, &["--json"], &["echo", word]);
+    let runs = ["one", "two"].map(|word| (word, start(word)));
+    for (word, child) in runs {
+        let output = child.wait_with_output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["verification"]["replayed"], true);
+        let trace = PathBuf::from(report["trace"].as_str().unwrap());
+        assert_eq!(fs::read_to_string(trace.join("output.log")).unwrap(), format!("{word}\n"));
+    }
+    assert_eq!(entries(out.path()).len(), 2);
+}
+
+#[test]
+fn ctrl_c_ends_the_recording_properly_and_keeps_it() {
+    let out = out();
+    let mut run = spawn(&out, &["--name", "cut"], &["sh", "-c", "echo begun; sleep 1000"]);
+    await_output(&mut run, "begun");
+    signal(&run, "INT");
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let (code, report) = verify(&out.path().join("cut"));
+    assert_eq!((code, &report["replay_ok"]), (0, &json!(true)), "{report}");
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_ended_and_keeps_what_it_has() {
+    let out = out();
+    rec(out.path(), &["--timeout", "1", "--name", "a"])
+        .args(["sleep", "1000"])
+        .assert()
+        .code(5)
+        .stderr(contains("nothing was recorded within 1 s"));
+    assert_eq!(entries(out.path()), [""; 0]);
+    let (code, report) = record(out.path(), &["--timeout", "20", "--name", "b"], &["sleep", "1000"]);
+    assert_eq!((code, &report["verification"]["replayed"]), (5, &json!(true)), "{report}");
+}
+
+#[test]
+fn no_panda_outlives_a_pandacap_that_is_killed() {
+    let out = out();
+    let mut run = spawn(&out, &["--name", "orphan"], &["sh", "-c", "echo begun; sleep 1000"]);
+    await_output(&mut run, "begun");
+    let folder = out.path().join(".orphan.partial");
+    assert_eq!(running_in(&folder), 1);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let killed = Instant::now();
+    while running_in(&folder) > 0 {
+        assert!(killed.elapsed() < Duration::from_secs(10), "PANDA is still there");
+        sleep(Duration::from_millis(50));
+    }
+    rec(out.path(), &["--name", "orphan"]).arg("true").assert().code(1).stderr(contains("has left"));
+}
+
+/// Starts `pandacap rec` and leaves it running.
+fn spawn(out: &TempDir, options: &[&str], guest_command: &[&str]) -> Child {
+    let mut process = Process::new(env!("CARGO_BIN_EXE_pandacap"));
+    process.env("PANDACAP_HOME", home()).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
+    process.arg("rec").arg("--out").arg(out.path()).args(options).arg("--").args(guest_command);
+    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+fn await_output(run: &mut Child, line: &str) {
+    let mut lines = BufReader::new(run.stdout.as_mut().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), line);
+}
+
+fn signal(run: &Child, name: &str) {
+    let status = Process::new("kill").arg(format!("-{name}")).arg(run.id().to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+/// How many processes have `folder` as their working directory.
+fn running_in(folder: &Path) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    processes
+        .filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
+        .count()
+}
