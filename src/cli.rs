@@ -6,6 +6,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use log::LevelFilter;
 
 use crate::exit::Exit;
+use crate::trace::log::cli::{TraceCommand, TraceError};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -28,11 +29,19 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Look into a recording's log, and mend one that was cut short
+    #[command(subcommand)]
+    Trace(TraceCommand),
+}
 
 /// Why a command failed, whichever command it was.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    /// `pandacap trace` failed.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+}
 
 impl Cli {
     /// How much is logged on standard error.
@@ -47,6 +56,8 @@ impl Cli {
 
     /// Does what was typed.
     pub fn run(self) -> Result<Exit, Error> {
-        match self.command {}
+        match self.command {
+            Command::Trace(command) => Ok(command.run(self.json)?),
+        }
     }
 }

@@ -1,21 +1,18 @@
-//! pandacap turns a disk image into verified PANDA traces.
-
-mod cli;
-mod exit;
-mod target;
+//! The program: reads the command line and leaves the rest to the library.
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use pandacap::{cli::Cli, exit::Exit};
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = Cli::parse();
     env_logger::Builder::new().filter_level(cli.verbosity()).format_timestamp(None).init();
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("pandacap: {error:#}");
-            exit::Exit::Failed.into()
+            Exit::Failed.into()
         }
     }
 }

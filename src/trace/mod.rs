@@ -1,0 +1,3 @@
+//! One recording on disk.
+
+pub mod log;
