@@ -20,8 +20,8 @@ fn recordings_that_sigkill_cut_short_replay_to_their_end_once_salvaged() {
     for kill in 0..KILLS {
         let dir = tempfile::tempdir().unwrap();
         record_and_kill(dir.path(), Duration::from_millis(300 + 97 * u64::from(kill)));
-        let torn = replay(dir.path(), "torn");
-        assert!(torn.is_err(), "kill {kill}: the recording was not cut short");
+        let log = fs::read(dir.path().join("torn-rr-nondet.log")).unwrap();
+        assert_eq!(log[..8], [0; 8], "kill {kill}: the recording was not cut short");
 
         let mut salvage = pandacap();
         salvage.args(["trace", "salvage", "--json"]).arg(dir.path());
