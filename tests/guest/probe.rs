@@ -32,10 +32,11 @@ struct Mark {
 /// What the harness looks for in the snapshot, in two halves so that the program file does not hold it whole.
 const HALVES: [&[u8; 16]; 2] = [b"pandacap-mark-of", b"-the-start-loop:"];
 
-/// Starts with a toggle, counts turns of a loop, reads a port once, stops with a toggle, and goes on reading.
+/// Starts with a toggle, counts turns of a loop, stops with a toggle, and reads a port again and again.
 ///
-/// Every 4-byte port read is in the log. The first one is the first instruction behind the start; the last but the
-/// endless ones is five instructions before the end of the stop's cpuid.
+/// Every 2-byte port read is in the log, and nothing else in this guest reads two bytes. The first one is the very
+/// first instruction behind the start, the second one comes five instructions before the stop's cpuid, and what
+/// comes after that was recorded behind the stop.
 fn gap(name: &str) {
     let mut mark = Box::new(Mark { text: [0; 32], turns: 0 });
     for (i, half) in HALVES.iter().enumerate() {
@@ -49,13 +50,13 @@ fn gap(name: &str) {
         assert_eq!(iopl(3), 0, "port access");
         asm!(
             "push rbx",
-            "mov r13d, 0x666", "mov eax, r13d", "mov ebx, {toggle}", "mov rcx, r8", "cpuid",
-            "mov r12, rax",
+            "mov r13d, 0x666", "mov eax, r13d", "mov ebx, {toggle}", "mov rcx, r8", "mov edx, 0x80", "cpuid",
+            "mov r12, rax", "in ax, dx",
             "2:", "inc qword ptr [r9]", "mov r10, [r9]", "cmp r10, r11", "jb 2b",
-            "mov edx, 0x80", "in eax, dx",
+            "mov edx, 0x80", "in ax, dx",
             "mov eax, r13d", "mov ebx, {toggle}", "mov rcx, r8", "nop", "cpuid",
             "mov r14, rax", "xor r15d, r15d",
-            "3:", "mov edx, 0x80", "in eax, dx", "inc r15", "cmp r15, 20000", "jb 3b",
+            "3:", "mov edx, 0x80", "in ax, dx", "inc r15", "cmp r15, 20000", "jb 3b",
             "pop rbx",
             toggle = const TOGGLE,
             in("r8") buffer.as_ptr(), in("r9") &raw mut mark.turns, in("r11") 3_000_000u64,

@@ -1,0 +1,54 @@
+//! How exactly a recording of the probe's `gap` begins and ends, read from its snapshot and its log.
+
+use std::fs;
+use std::path::Path;
+
+use pandacap::trace::log::{Event, Reader};
+use pandacap::trace::{log_name, snapshot_name};
+
+/// Instructions in one turn of the loop behind the start.
+const INSTRUCTIONS_A_TURN: u64 = 4;
+/// What the probe writes in front of its count of turns.
+const MARK: &[u8] = b"pandacap-mark-of-the-start-loop:";
+
+/// What a recording of the probe's `gap` shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Guest instructions that ran between the answer "started" and the snapshot.
+    pub before: u64,
+    /// Instructions recorded up to the port read that follows the start at once.
+    pub to_first: Option<u64>,
+    /// Instructions recorded from the port read just before the stop to the recording's end.
+    pub from_last: Option<u64>,
+    /// Port reads that were recorded behind the stop.
+    pub after: u64,
+}
+
+impl Gap {
+    /// Looks at the recording `name` in `dir`.
+    pub fn of(dir: &Path, name: &str) -> Gap {
+        let snapshot = fs::read(dir.join(snapshot_name(name))).unwrap();
+        let at = find(&snapshot, MARK).expect("the probe's mark is in the snapshot");
+        let turns = u64::from_le_bytes(snapshot[at + MARK.len()..][..8].try_into().unwrap());
+
+        let (mut reads, mut end) = (vec![], 0);
+        for entry in Reader::open(&dir.join(log_name(name))).unwrap() {
+            let entry = entry.unwrap();
+            match entry.event {
+                Event::Input2(_) => reads.push(entry.instructions),
+                Event::End => end = entry.instructions,
+                _ => {}
+            }
+        }
+        Gap {
+            before: turns * INSTRUCTIONS_A_TURN,
+            to_first: reads.first().copied().filter(|_| turns == 0),
+            from_last: reads.get(1).map(|last| end - last),
+            after: reads.len().saturating_sub(2) as u64,
+        }
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
