@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(found.as_deref(), Ok("@/c/tool"));
         assert_eq!(folder.find("tool", "@/a:@/b"), Err(EACCES), "there, but a folder and a plain file");
         assert_eq!(folder.find("missing", "@/a:@/b"), Err(ENOENT));
-        assert_eq!(folder.find("", "@/a"), Err(ENOENT));
+        assert_eq!(folder.find("", "@/a"), Err(EACCES), "the folder itself");
     }
 
     #[test]

@@ -18,8 +18,7 @@ use crate::{
 
 /// The child's end, and what is passed on to it when another process sends it to us; what a terminal sends
 /// reaches the child without our help.
-const WAITED_FOR: &[u8] =
-    &[linux::SIGCHLD, linux::SIGHUP, linux::SIGINT, linux::SIGQUIT, linux::SIGTERM];
+const WAITED_FOR: &[u8] = &[linux::SIGCHLD, linux::SIGHUP, linux::SIGINT, linux::SIGQUIT, linux::SIGTERM];
 
 const NO_PROCESS: Reply = Reply::new(exit::RUN_FAILED, c"no process could be made");
 const NOT_ENDED: Reply =
@@ -89,7 +88,3 @@ fn wait(child: usize, signals: &Blocked) -> Ended {
 fn not_executed(errno: Errno) -> Reply {
     if errno == ENOENT { NOT_FOUND } else { CANNOT_EXECUTE }
 }
-
-#[cfg(test)]
-#[path = "run_tests.rs"]
-mod tests;

@@ -36,11 +36,13 @@ Exit codes: 0 done, 1 recctrl failed, 2 wrong usage, 3 no PANDA or recctrl,
 
 // The texts that name the protocol's version.
 const _: () = assert!(VERSION == 1);
-const VERSION_TEXT: Reply =
-    Reply::new(exit::OK, match CStr::from_bytes_with_nul(VERSION_LINE.as_bytes()) {
+const VERSION_TEXT: Reply = Reply::new(
+    exit::OK,
+    match CStr::from_bytes_with_nul(VERSION_LINE.as_bytes()) {
         Ok(line) => line,
         Err(_) => c"",
-    });
+    },
+);
 const VERSION_LINE: &str = concat!("recctrlu ", env!("CARGO_PKG_VERSION"), " (protocol 1)\0");
 const OURS: Reply = Reply::new(exit::OK, c"recctrl, protocol 1");
 const OURS_WITH_EVENTS: Reply = Reply::new(exit::OK, c"recctrl, protocol 1, keeps events");

@@ -1,0 +1,64 @@
+//! recctrlu with a plugin that only pretends, to see what `run` does where there is no PANDA:
+//! `scripted START STOP JOURNAL ARGUMENTS...` gives these two answers and writes a line for each call.
+
+use protocol::{Call, Registers, action};
+use recctrlu::{Stream, Strings, Text, World, linux::Machine};
+use std::{env, ffi::CString, fs::OpenOptions, io::Write, os::unix::ffi::OsStringExt, process::exit};
+
+struct Scripted {
+    start: i64,
+    stop: i64,
+    journal: String,
+}
+
+impl World for Scripted {
+    fn has_hypercall(&mut self) -> bool {
+        true
+    }
+
+    fn hypercall(&mut self, call: Registers) -> Registers {
+        let (word, answer) = match protocol::decode(call) {
+            Some(Call::Hello { nonce }) => return protocol::hello_answer(nonce, 0),
+            Some(Call::Start { .. }) => ("start", self.start),
+            Some(Call::Stop) => ("stop", self.stop),
+            other => panic!("`run` has no use for {other:?}"),
+        };
+        let mut journal =
+            OpenOptions::new().append(true).create(true).open(&self.journal).expect("a journal");
+        writeln!(journal, "{word}").expect("the journal can be written");
+        [answer as u64, action::START as u64, 0, 0]
+    }
+
+    fn write(&mut self, stream: Stream, text: &[u8]) {
+        Machine.write(stream, text);
+    }
+
+    fn pause(&mut self, milliseconds: u32) {
+        Machine.pause(milliseconds);
+    }
+}
+
+fn main() {
+    let mut args: Vec<CString> =
+        env::args_os().skip(1).map(|arg| CString::new(arg.into_vec()).expect("no NUL inside")).collect();
+    let command = args.split_off(3);
+    let [start, stop, journal] = [0, 1, 2].map(|i| args[i].to_str().expect("UTF-8"));
+    let number = |text: &str| text.parse().expect("a number");
+    let mut world = Scripted { start: number(start), stop: number(stop), journal: journal.into() };
+    let env: Vec<CString> = env::vars()
+        .map(|(name, value)| CString::new(format!("{name}={value}")).expect("no NUL inside"))
+        .collect();
+    let args: Vec<Option<Text<'_>>> =
+        [c"recctrlu"].into_iter().chain(command.iter().map(CString::as_c_str)).map(end).collect();
+    let env: Vec<Option<Text<'_>>> = env.iter().map(CString::as_c_str).map(end).collect();
+    let [args, env] = [args, env].map(|mut strings| {
+        strings.push(None);
+        strings
+    });
+    let strings = |strings| Strings::new(strings).expect("it ends");
+    exit(recctrlu::main(&mut world, strings(&args), strings(&env)).into());
+}
+
+fn end(text: &std::ffi::CStr) -> Option<Text<'_>> {
+    Some(text.into())
+}
