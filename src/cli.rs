@@ -11,6 +11,7 @@ use crate::doctor;
 use crate::exit::Exit;
 use crate::panda::{self, Selection};
 use crate::target::Target;
+use crate::trace::log::cli::{TraceCommand, TraceError};
 use crate::{rec, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
@@ -69,6 +70,9 @@ enum Command {
     /// Compares the size and SHA-256 of every file with the trace's manifest, then replays the recording on a
     /// PANDA without recctrl. Nothing is written. Exits with 4 if one trace fails.
     Verify(trace::verify::Args),
+    /// Look into a recording's log, and mend one that was cut short
+    #[command(subcommand)]
+    Trace(TraceCommand),
 }
 
 /// Why a command failed, whichever command it was.
@@ -92,6 +96,9 @@ pub enum Error {
     /// A replay could not be tried.
     #[error(transparent)]
     Replay(#[from] trace::ReplayError),
+    /// A log could not be looked into or mended.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }
 
 impl Error {
@@ -144,6 +151,7 @@ impl Cli {
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),
+            Command::Trace(command) => Ok(command.run(context.json)?),
         }
     }
 

@@ -19,13 +19,14 @@ use std::{
     io::Write as _,
     panic::{self, AssertUnwindSafe},
     ptr,
+    time::Duration,
 };
 
 use once_cell::sync::OnceCell;
 use panda_sys::{CPUState, gate};
 pub use plugin::{Plugin, Verdict};
 
-use crate::{events::Events, files::Folder, options::Options, panda::Panda};
+use crate::{events::Events, files::Folder, host::Host as _, options::Options, panda::Panda};
 
 /// What PANDA's callbacks find their way back to.
 struct Instance {
@@ -98,6 +99,9 @@ fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
         return Err("it is loaded already".into());
     }
     hook.register(handle, gate);
+    if let Some(instance) = INSTANCE.get() {
+        instance.plugin.host().arm_ticks(Duration::ZERO);
+    }
     Ok(true)
 }
 

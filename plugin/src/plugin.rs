@@ -138,6 +138,14 @@ impl<H: Host> Plugin<H> {
         }
         let mut state = self.state.lock();
         self.observe(&mut state);
+        if !state.recorder.wants_ticks() {
+            // The one tick after loading: under KVM no hypercall would ever come to say this.
+            if let Some(obstacle) = self.host.obstacle() {
+                log::warn!("every recording will be refused: {obstacle}");
+            }
+            self.release(state);
+            return false;
+        }
         let tick = Tick {
             now: self.started.elapsed(),
             instructions: if self.options.dry { 0 } else { self.host.instructions() },

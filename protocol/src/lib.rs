@@ -8,7 +8,7 @@
 
 mod name;
 
-pub use name::{NAME_MAX, Name};
+pub use name::{NAME_MAX, Name, is_plain};
 
 /// What the first register holds in a call that is meant for recctrl.
 pub const MAGIC: u32 = 0x666;

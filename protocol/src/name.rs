@@ -5,6 +5,11 @@ use core::fmt;
 /// The most bytes that are read for a name, the NUL at its end included (upstream's bound).
 pub const NAME_MAX: usize = 128;
 
+/// Whether a byte may stand at `position` in a plain file name.
+pub fn is_plain(byte: u8, position: usize) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || (byte == b'.' && position > 0)
+}
+
 /// A plain file name of 1 to 127 letters, digits, `.`, `_` and `-`, which never begins with a dot.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name {
@@ -19,9 +24,7 @@ impl Name {
         let text = raw.split(|&byte| byte == 0).next().unwrap_or_default();
         let mut name = Name { bytes: [0; NAME_MAX - 1], len: text.len().min(NAME_MAX - 1) };
         for (i, (to, &from)) in name.bytes.iter_mut().zip(text).enumerate() {
-            let plain =
-                from.is_ascii_alphanumeric() || matches!(from, b'_' | b'-') || (from == b'.' && i > 0);
-            *to = if plain { from } else { b'_' };
+            *to = if is_plain(from, i) { from } else { b'_' };
         }
         (name.len > 0).then_some(name)
     }

@@ -1,7 +1,7 @@
 //! Guest images: what a machine boots.
 
 mod apt;
-mod cpio;
+pub mod cpio;
 pub mod startup;
 pub mod tiny;
 

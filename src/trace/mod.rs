@@ -1,6 +1,7 @@
 //! One recording on disk: its folder, its manifest, and the proof that it replays.
 
 mod argv;
+pub mod log;
 mod manifest;
 mod partial;
 mod replay;

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use assert_cmd::Command;
 
+use crate::machine::Lab;
+
 /// `pandacap`, with its home in `home` and without the PANDA that the machine may have.
 pub fn pandacap(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pandacap"));
@@ -21,6 +23,13 @@ pub fn home() -> &'static Path {
         pandacap(&home).args(["panda", "install", "--wheel"]).arg(wheel()).assert().success();
         home
     })
+}
+
+/// PANDA, the tiny guest and recctrl, for tests that drive them without `pandacap rec`.
+pub fn lab() -> &'static Lab {
+    static LAB: OnceLock<Lab> = OnceLock::new();
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    LAB.get_or_init(|| Lab::open(home(), &scratch.with_file_name("dist"), scratch))
 }
 
 /// The folder with the wheel of PANDA, downloaded once and kept in cargo's target folder.

@@ -1,0 +1,17 @@
+//! pandacap turns a disk image into verified PANDA traces.
+//!
+//! The program is a thin `main` over this library; [`trace::log`] is made for others to build on as well.
+
+pub mod cli;
+pub mod digest;
+pub mod dist;
+pub mod doctor;
+pub mod exit;
+pub mod guest;
+pub mod interrupt;
+pub mod panda;
+pub mod progress;
+pub mod rec;
+pub mod target;
+pub mod trace;
+pub mod vm;

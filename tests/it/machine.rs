@@ -1,0 +1,224 @@
+//! A machine for tests: PANDA with any recctrl, and the tiny guest with a script of the test's own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use pandacap::guest::Tiny;
+use pandacap::guest::cpio::Archive;
+use pandacap::panda::{Panda, Selection};
+use pandacap::target::Target;
+use serde_json::Value;
+
+/// Which recctrl PANDA loads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plugin {
+    Absent,
+    Ours,
+    Upstreams,
+}
+
+/// How long a machine may take for anything that a test has it do.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The guest's first process: runs the test's script, then powers off.
+const INIT: &str = "#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/root
+mount -t proc none /proc; mount -t devtmpfs none /dev; mount -t tmpfs none /tmp
+. /script
+poweroff -f
+";
+
+/// A PANDA, a guest, and what they need of the checkout.
+pub struct Lab {
+    panda: Panda,
+    guest: Tiny,
+    /// Guest programs, by name.
+    programs: Vec<(&'static str, Vec<u8>)>,
+    plugin: PathBuf,
+}
+
+impl Lab {
+    /// The lab whose PANDA and guest are kept in `home`; `dist` is where `scripts/build` puts things, `scratch`
+    /// where files of tests go.
+    pub fn open(home: &Path, dist: &Path, scratch: &Path) -> Lab {
+        let selection = Selection { panda: None, path: None };
+        let panda = Panda::find(home, &selection, Target::X86_64).unwrap();
+        let guest = Tiny::ready(home, Target::X86_64).unwrap();
+        let built = |file: &str| {
+            let path = dist.join("x86_64").join(file);
+            assert!(path.is_file(), "{} is not there: run scripts/build", path.display());
+            path
+        };
+        let agent = fs::read(built("recctrlu")).unwrap();
+        let programs = vec![("recctrlu", agent), ("probe", probe(scratch))];
+        Lab { panda, guest, programs, plugin: built("panda_recctrl.so") }
+    }
+
+    /// PANDA, with the machine but without anything to do.
+    pub fn panda(&self) -> Command {
+        let mut panda = self.panda.command();
+        panda.args(["-nodefaults", "-display", "none", "-vga", "none", "-no-reboot", "-m", "256"]);
+        panda.stdin(Stdio::null());
+        panda
+    }
+
+    /// PANDA, about to boot the guest with `script`; the console goes to `console` in `dir`.
+    pub fn booting(&self, dir: &Path, script: &str, plugin: Plugin, arguments: &str) -> Command {
+        let mut archive = Archive::default().file("init", 0o755, INIT.as_bytes());
+        for (name, program) in &self.programs {
+            archive = archive.file(&format!("bin/{name}"), 0o755, program);
+        }
+        let own = archive.file("script", 0o644, script.as_bytes()).finish();
+        let initramfs = [fs::read(self.guest.initramfs()).unwrap(), own].concat();
+        fs::write(dir.join("initramfs"), initramfs).unwrap();
+
+        let mut panda = self.panda();
+        panda.current_dir(dir).arg("-kernel").arg(self.guest.kernel()).args(["-initrd", "initramfs"]);
+        panda.args(["-append", "console=ttyS0 quiet panic=-1 no_timer_check 8250.nr_uarts=2"]);
+        panda.args(["-serial", "file:console"]);
+        if plugin == Plugin::Ours {
+            let plugins = dir.join("panda-dir/x86_64-softmmu/panda/plugins");
+            fs::create_dir_all(&plugins).unwrap();
+            std::os::unix::fs::symlink(&self.plugin, plugins.join("panda_recctrl.so")).unwrap();
+            panda.env("PANDA_DIR", dir.join("panda-dir"));
+        }
+        if plugin != Plugin::Absent {
+            let colon = if arguments.is_empty() { "" } else { ":" };
+            panda.arg("-panda").arg(format!("recctrl{colon}{arguments}"));
+        }
+        panda
+    }
+
+    /// Boots the guest with `script`, and waits until PANDA has ended.
+    pub fn run(&self, script: &str, plugin: Plugin, arguments: &str) -> Run {
+        let dir = tempfile::tempdir().unwrap();
+        let panda = self.booting(dir.path(), script, plugin, arguments);
+        Run::of(dir, panda)
+    }
+
+    /// Replays a recording on a PANDA without recctrl; what PANDA said when it does not come to its end.
+    pub fn replay(&self, dir: &Path, name: &str) -> Result<(), String> {
+        self.replay_with(dir, name, &[])
+    }
+
+    /// The same, with more of PANDA's arguments.
+    pub fn replay_with(&self, dir: &Path, name: &str, arguments: &[&str]) -> Result<(), String> {
+        let log = dir.join("replay.out");
+        let mut panda = self.panda();
+        let out = fs::File::create(&log).unwrap();
+        panda.args(["-serial", "null", "-replay", name]).args(arguments).current_dir(dir);
+        let status = wait(panda.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap());
+        let said = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
+        let completed = said.contains("Replay completed successfully");
+        if status.success() && completed { Ok(()) } else { Err(format!("{status}: {}", tail(&said))) }
+    }
+}
+
+/// What a machine left behind.
+pub struct Run {
+    pub dir: tempfile::TempDir,
+    pub status: ExitStatus,
+    /// What the guest wrote to its console.
+    pub console: String,
+    /// What PANDA and its plugins wrote.
+    pub said: String,
+}
+
+impl Run {
+    /// Starts PANDA and waits for its end.
+    pub fn of(dir: tempfile::TempDir, mut panda: Command) -> Run {
+        let log = fs::File::create(dir.path().join("said")).unwrap();
+        let child = panda.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        Run::after(dir, wait(child))
+    }
+
+    /// Collects what a machine left behind that has ended.
+    pub fn after(dir: tempfile::TempDir, status: ExitStatus) -> Run {
+        let read =
+            |file| String::from_utf8_lossy(&fs::read(dir.path().join(file)).unwrap_or_default()).into_owned();
+        let (console, said) = (read("console").replace('\r', ""), read("said"));
+        Run { dir, status, console, said }
+    }
+
+    /// The names of the recordings, in order.
+    pub fn recordings(&self) -> Vec<String> {
+        let names = fs::read_dir(self.dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = names
+            .filter_map(|name| name.to_str()?.strip_suffix("-rr-nondet.log").map(str::to_owned))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The lines of the events file.
+    pub fn events(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.dir.path().join("events.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The events of one kind.
+    pub fn events_of(&self, kind: &str) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["event"] == kind).collect()
+    }
+
+    /// The console's lines that begin with `word`, which is taken off.
+    pub fn lines<'a>(&'a self, word: &'a str) -> Vec<&'a str> {
+        self.console.lines().filter_map(|line| line.strip_prefix(word)).map(str::trim).collect()
+    }
+
+    /// Holds that the guest said all of `lines`, in this order.
+    pub fn assert_says(&self, lines: &[&str]) {
+        let mut rest = self.console.lines();
+        for line in lines {
+            assert!(
+                rest.any(|said| said.contains(line)),
+                "no {line:?} (in order) in:\n{}\n{}",
+                self.console,
+                self.said
+            );
+        }
+    }
+}
+
+/// Waits for a PANDA, but not for ever.
+fn wait(mut child: Child) -> ExitStatus {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if begun.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            return child.wait().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The end of a long text.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}
+
+/// The guest program of `tests/guest/probe.rs`, compiled.
+fn probe(scratch: &Path) -> Vec<u8> {
+    static PROBE: OnceLock<Vec<u8>> = OnceLock::new();
+    PROBE
+        .get_or_init(|| {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest/probe.rs");
+            let program = tempfile::NamedTempFile::new_in(scratch).unwrap().into_temp_path();
+            let mut rustc = Command::new("rustc");
+            rustc.args(["--edition", "2024", "-O", "-Cstrip=symbols", "-Ctarget-feature=+crt-static", "-o"]);
+            assert!(
+                rustc.arg(&program).arg(source).status().unwrap().success(),
+                "the probe does not compile"
+            );
+            fs::read(&program).unwrap()
+        })
+        .clone()
+}
