@@ -54,6 +54,15 @@ enum Command {
     },
 
     /// Record one command in a guest, and verify the recording
+    ///
+    /// Boots the tiny guest (Debian's kernel and busybox, fetched with apt the first time), runs the command in
+    /// it, and records exactly that command, from its first instruction to its last. The recording is then
+    /// replayed on a PANDA without recctrl, and kept as a trace: a folder with the recording, its manifest and
+    /// its logs, which `pandacap verify` checks at any time.
+    ///
+    /// The command's output is shown as it comes. Its exit status is part of the result; pandacap's own tells
+    /// whether there is a verified trace: 0 if so, 4 if it does not replay, 5 if the guest or its machine
+    /// failed, 130 after Ctrl-C, which keeps what was recorded until then.
     Rec(rec::Args),
 
     /// Check that traces are what was recorded, and that they replay

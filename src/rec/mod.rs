@@ -34,16 +34,7 @@ use crate::vm::ProcessError;
 const REPLAY_LOG: &str = "replay.log";
 
 /// What was typed.
-///
-/// Boots the tiny guest (Debian's kernel and busybox, fetched with apt the first time), runs the command in
-/// it, and records exactly that command: from its first instruction to its last. The recording is then
-/// replayed on a PANDA without recctrl, and kept as a trace: a folder with the recording, its manifest and
-/// its logs, which `pandacap verify` checks at any time.
-///
-/// The command's output is shown as it comes; its exit status is part of the result and changes nothing about
-/// pandacap's own, which tells whether there is a verified trace.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// The trace's name: letters, digits, `.`, `_` and `-` [default: the command's name and the time]
     #[arg(long)]
@@ -143,6 +134,9 @@ impl Args {
         let target = Target::X86_64;
         let panda = Panda::find(&context.home, &context.selection, target)?;
         let (folder, manifest, cut) = self.record(context, &panda, &interrupt)?;
+        if cut == Some(Cut::Timeout) {
+            log::warn!("the run was ended after {} s (--timeout)", self.timeout);
+        }
         report::print(&folder, &manifest, context.json)?;
         Ok(match (cut, &manifest.verification) {
             (Some(Cut::Interrupt), _) | (_, None) => Exit::Interrupted,

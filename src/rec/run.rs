@@ -99,7 +99,7 @@ impl Plan<'_> {
         };
         let ended = unix_seconds();
         run.look_to_the_end()?;
-        drop(run.booting);
+        drop(run.progress);
         fs::remove_file(folder.join(INITRAMFS))?;
         fs::remove_dir_all(folder.join(PLUGINS))?;
 
@@ -146,7 +146,8 @@ struct Watch {
     events: Tail,
     output: Tail,
     show: bool,
-    booting: Option<Progress>,
+    booting: bool,
+    progress: Option<Progress>,
 }
 
 impl Watch {
@@ -156,23 +157,26 @@ impl Watch {
             events: Tail::of(folder.join(EVENTS)),
             output: Tail::of(folder.join(OUTPUT)),
             show,
-            booting: Some(Progress::waiting("booting the tiny guest")),
+            booting: true,
+            progress: Some(Progress::waiting("booting the tiny guest")),
         }
     }
 
     /// Takes what is new; whether there was output.
     fn look(&mut self) -> io::Result<bool> {
         self.story.follow(&mut self.events)?;
-        if self.story.began.is_some() {
-            self.booting = None;
+        if self.booting && self.story.began.is_some() {
+            self.booting = false;
+            self.progress = None;
+            self.progress = Some(Progress::waiting("recording"));
         }
         let output = self.output.bytes()?;
         if self.show && !output.is_empty() {
             // The output must not end up in the line of the spinner.
-            self.booting = None;
+            self.progress = None;
             let mut out = io::stdout().lock();
-            out.write_all(&output)?;
-            out.flush()?;
+            // Whoever read it may have seen enough; it is in the trace as well.
+            self.show = out.write_all(&output).and_then(|()| out.flush()).is_ok();
         }
         Ok(!output.is_empty())
     }

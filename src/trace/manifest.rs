@@ -155,8 +155,8 @@ impl Manifest {
             return Err(ManifestError::Schema(schema));
         }
         let manifest: Manifest = serde_json::from_slice(text)?;
-        let names = manifest.files.keys().chain(std::iter::once(&manifest.name));
-        let outside = names.cloned().find(|name| !is_plain(name));
+        let mut names = manifest.files.keys().chain(std::iter::once(&manifest.name));
+        let outside = names.find(|name| !is_plain(name)).cloned();
         outside.map_or(Ok(manifest), |name| Err(ManifestError::Name(name)))
     }
 
