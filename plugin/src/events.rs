@@ -34,6 +34,11 @@ impl Events {
         Ok(Events { file: path.map(append).transpose()?, written: 0, chatter: Budget::new(1000, 100) })
     }
 
+    /// Whether anybody will read them.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// Writes what happened to a recording: as often as it happens.
     pub(crate) fn record(&mut self, event: &str, fields: Value) {
         let Some(file) = &mut self.file else { return };

@@ -110,7 +110,8 @@ impl<H: Host> Plugin<H> {
 
         let answer = match call {
             Call::Hello { nonce } => {
-                protocol::hello_answer(nonce, feature::EXACT | feature::REPLAYABLE | feature::EVENTS)
+                let events = if state.events.is_kept() { feature::EVENTS } else { 0 };
+                protocol::hello_answer(nonce, feature::EXACT | feature::REPLAYABLE | events)
             }
             Call::Status => state.recorder.status(self.options.dry).to_registers(),
             Call::Message { text, len } => with(registers, self.message(&mut state, cpu, text, len)),
@@ -358,11 +359,15 @@ impl<H: Host> Plugin<H> {
     fn message(&self, state: &mut State, cpu: H::Cpu, address: u64, len: u64) -> Answer {
         let mut buffer = [0; MESSAGE_MAX as usize];
         let text = usize::try_from(len).ok().and_then(|len| buffer.get_mut(..len));
-        let Some(text) = text else {
-            say!(state.lines, warn, "a message of {len} bytes is too long, {MESSAGE_MAX} is the most");
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            say!(state.lines, warn, "a message of {len} bytes: it may have 1 to {MESSAGE_MAX}");
             return Answer::Error;
         };
-        if !text.is_empty() && !self.host.read(cpu, address, text) {
+        if !state.events.is_kept() {
+            say!(state.lines, warn, "a message, but no events file is written (events=FILE)");
+            return Answer::Error;
+        }
+        if !self.host.read(cpu, address, text) {
             say!(state.lines, warn, "no message can be read at {address:#x}");
             return Answer::Error;
         }

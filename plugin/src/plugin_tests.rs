@@ -346,7 +346,9 @@ fn a_message_that_is_too_long_or_nowhere_is_an_error() {
     let desk = Desk::new(&[]);
     assert_eq!(desk.say(action::MESSAGE, &[b'x'; 1024]), Some(Answer::Noop));
     assert_eq!(desk.say(action::MESSAGE, &[b'x'; 1025]), Some(Answer::Error));
-    for (address, len) in [(0, 1), (u64::MAX, 1024), (16 * PAGE, u64::MAX), (0x1234_5678_9abc, 5)] {
+    for (address, len) in
+        [(16 * PAGE, 0), (0, 1), (u64::MAX, 1024), (16 * PAGE, u64::MAX), (0x1234_5678_9abc, 5)]
+    {
         assert_eq!(
             Answer::from_register(desk.hypercall(action::MESSAGE, address, len)[0]),
             Some(Answer::Error)

@@ -7,10 +7,10 @@ pub const NAME_MAX: usize = 128;
 
 /// Whether a byte may stand at `position` in a plain file name.
 pub fn is_plain(byte: u8, position: usize) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || (byte == b'.' && position > 0)
+    byte.is_ascii_alphanumeric() || byte == b'_' || (matches!(byte, b'.' | b'-') && position > 0)
 }
 
-/// A plain file name of 1 to 127 letters, digits, `.`, `_` and `-`, which never begins with a dot.
+/// A plain file name of 1 to 127 letters, digits, `.`, `_` and `-`, which never begins with a dot or a dash.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name {
     bytes: [u8; NAME_MAX - 1],
@@ -78,7 +78,7 @@ mod tests {
         fn whatever_a_guest_sends_one_plain_path_component_comes_out(raw: std::vec::Vec<u8>) {
             if let Some(name) = name(&raw) {
                 prop_assert!(!name.is_empty() && name.len() < NAME_MAX);
-                prop_assert!(!name.starts_with('.'));
+                prop_assert!(!name.starts_with(['.', '-']));
                 prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)));
                 prop_assert_eq!(Path::new(&name).file_name().and_then(|n| n.to_str()), Some(name.as_str()));
             }

@@ -34,9 +34,9 @@ const HALVES: [&[u8; 16]; 2] = [b"pandacap-mark-of", b"-the-start-loop:"];
 
 /// Starts with a toggle, counts turns of a loop, stops with a toggle, and reads a port again and again.
 ///
-/// Every 2-byte port read is in the log, and nothing else in this guest reads two bytes. The first one is the very
-/// first instruction behind the start, the second one comes five instructions before the stop's cpuid, and what
-/// comes after that was recorded behind the stop.
+/// Every 2-byte port read is in the log, and nothing else in this guest reads two bytes. The first one follows
+/// the start at once, the second one comes five instructions before the end of the stop's cpuid, and what comes
+/// after that was recorded behind the stop.
 fn gap(name: &str) {
     let mut mark = Box::new(Mark { text: [0; 32], turns: 0 });
     for (i, half) in HALVES.iter().enumerate() {

@@ -6,8 +6,9 @@ use std::path::Path;
 use pandacap::trace::log::{Event, Reader};
 use pandacap::trace::{log_name, snapshot_name};
 
-/// Instructions in one turn of the loop behind the start.
+/// Instructions in one turn of the loop behind the start, and of the loop of port reads behind the stop.
 const INSTRUCTIONS_A_TURN: u64 = 4;
+const INSTRUCTIONS_A_READ: u64 = 5;
 /// What the probe writes in front of its count of turns.
 const MARK: &[u8] = b"pandacap-mark-of-the-start-loop:";
 
@@ -16,11 +17,9 @@ const MARK: &[u8] = b"pandacap-mark-of-the-start-loop:";
 pub struct Gap {
     /// Guest instructions that ran between the answer "started" and the snapshot.
     pub before: u64,
-    /// Instructions recorded up to the port read that follows the start at once.
-    pub to_first: Option<u64>,
     /// Instructions recorded from the port read just before the stop to the recording's end.
     pub from_last: Option<u64>,
-    /// Port reads that were recorded behind the stop.
+    /// Instructions of the probe's that were recorded behind the stop.
     pub after: u64,
 }
 
@@ -35,16 +34,16 @@ impl Gap {
         for entry in Reader::open(&dir.join(log_name(name))).unwrap() {
             let entry = entry.unwrap();
             match entry.event {
-                Event::Input2(_) => reads.push(entry.instructions),
+                // PANDA logs a read of two bytes as what the device said, and then what became of it.
+                Event::Input8(_) if entry.callsite.name() == "read_2" => reads.push(entry.instructions),
                 Event::End => end = entry.instructions,
                 _ => {}
             }
         }
         Gap {
             before: turns * INSTRUCTIONS_A_TURN,
-            to_first: reads.first().copied().filter(|_| turns == 0),
             from_last: reads.get(1).map(|last| end - last),
-            after: reads.len().saturating_sub(2) as u64,
+            after: reads.len().saturating_sub(2) as u64 * INSTRUCTIONS_A_READ,
         }
     }
 }

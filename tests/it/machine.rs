@@ -83,7 +83,7 @@ impl Lab {
         if plugin == Plugin::Ours {
             let plugins = dir.join("panda-dir/x86_64-softmmu/panda/plugins");
             fs::create_dir_all(&plugins).unwrap();
-            std::os::unix::fs::symlink(&self.plugin, plugins.join("panda_recctrl.so")).unwrap();
+            fs::copy(&self.plugin, plugins.join("panda_recctrl.so")).unwrap();
             panda.env("PANDA_DIR", dir.join("panda-dir"));
         }
         if plugin != Plugin::Absent {
@@ -133,11 +133,12 @@ impl Run {
     pub fn of(dir: tempfile::TempDir, mut panda: Command) -> Run {
         let log = fs::File::create(dir.path().join("said")).unwrap();
         let child = panda.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        Run::after(dir, wait(child))
+        Run::after(dir, child)
     }
 
-    /// Collects what a machine left behind that has ended.
-    pub fn after(dir: tempfile::TempDir, status: ExitStatus) -> Run {
+    /// Waits for the end of a PANDA that runs, and collects what it left behind.
+    pub fn after(dir: tempfile::TempDir, panda: Child) -> Run {
+        let status = wait(panda);
         let read =
             |file| String::from_utf8_lossy(&fs::read(dir.path().join(file)).unwrap_or_default()).into_owned();
         let (console, said) = (read("console").replace('\r', ""), read("said"));
@@ -163,11 +164,6 @@ impl Run {
     /// The events of one kind.
     pub fn events_of(&self, kind: &str) -> Vec<Value> {
         self.events().into_iter().filter(|event| event["event"] == kind).collect()
-    }
-
-    /// The console's lines that begin with `word`, which is taken off.
-    pub fn lines<'a>(&'a self, word: &'a str) -> Vec<&'a str> {
-        self.console.lines().filter_map(|line| line.strip_prefix(word)).map(str::trim).collect()
     }
 
     /// Holds that the guest said all of `lines`, in this order.
