@@ -85,16 +85,23 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
     let mut checks = Vec::new();
     let panda = Panda::find(&context.home, &context.selection, target);
     checks.push(pip(panda.is_ok()));
-    checks.extend(match panda {
-        Ok(panda) => start(&context.home, &panda),
+    checks.extend(match &panda {
+        Ok(panda) => start(&context.home, panda),
         Err(PandaError::NotFound { .. }) => {
             vec![missing("panda", "none installed, and none on PATH".to_owned(), install(target))]
         }
         Err(error) => vec![missing("panda", error.to_string(), mend(&context.selection, target))],
     });
+    let starts = checks.iter().all(|check| check.state != State::Missing);
     for (name, file) in [("plugin", "panda_recctrl.so"), ("agent", "recctrlu")] {
         checks.push(match dist::find(file, target) {
-            Ok(path) => ok(name, path.display().to_string()),
+            Ok(path) => match (&panda, name) {
+                (Ok(panda), "plugin") if starts => match panda.try_plugin(&path) {
+                    Ok(()) => ok(name, format!("{}, and PANDA loads it", path.display())),
+                    Err(error) => missing(name, error.to_string(), "scripts/build".to_owned()),
+                },
+                _ => ok(name, path.display().to_string()),
+            },
             Err(DistError::NotFound { .. }) => {
                 missing(name, format!("no {file} for {target} beside pandacap"), "scripts/build".to_owned())
             }

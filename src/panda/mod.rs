@@ -4,6 +4,7 @@ pub mod command;
 mod embedded;
 mod install;
 mod loader;
+mod plugins;
 mod standin;
 mod wheel;
 
@@ -16,6 +17,7 @@ use std::process::{Command, Stdio};
 
 use self::embedded::{Embedded, Record, RecordError};
 pub use self::install::{Fit, InstallError, fit};
+pub use self::plugins::LoadError;
 pub use self::wheel::pip;
 use crate::target::Target;
 

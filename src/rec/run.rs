@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -134,9 +133,7 @@ impl Plan<'_> {
         let mut initramfs = fs::read(self.guest.initramfs())?;
         initramfs.extend(startup::initramfs(self.agent, self.name, self.command));
         fs::write(folder.join(INITRAMFS), initramfs)?;
-        let plugins = folder.join(PLUGINS).join(format!("{}-softmmu/panda/plugins", self.panda.target));
-        fs::create_dir_all(&plugins)?;
-        symlink(self.plugin, plugins.join("panda_recctrl.so"))
+        self.panda.plugin_folder(&folder.join(PLUGINS), self.plugin)
     }
 }
 

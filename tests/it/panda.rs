@@ -202,6 +202,11 @@ fn the_doctor_is_content_only_when_all_that_recording_needs_is_there() {
     fs::write(library.join("panda_recctrl.so"), "").unwrap();
     fs::write(library.join("recctrlu"), "").unwrap();
     let (code, checks) = doctor(&mut packaged());
+    assert_eq!((code, &checks["plugin"]), (Some(3), &"missing".into()), "PANDA can't load an empty file");
+
+    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("dist/x86_64/panda_recctrl.so");
+    fs::copy(built, library.join("panda_recctrl.so")).expect("scripts/build has been run");
+    let (code, checks) = doctor(&mut packaged());
     assert_eq!(code, Some(0), "{checks:#}");
 }
 

@@ -1,0 +1,66 @@
+//! Having PANDA load our recctrl, wherever it has its own plugins.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::Panda;
+
+/// Why a PANDA could not be seen to load a plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// PANDA could not be tried.
+    #[error("cannot try {plugin} in PANDA: {error}")]
+    Try {
+        /// The plugin.
+        plugin: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// PANDA does not take it.
+    #[error("PANDA does not load {plugin}: {said}")]
+    Refused {
+        /// The plugin.
+        plugin: String,
+        /// What PANDA and the plugin said last.
+        said: String,
+    },
+}
+
+impl Panda {
+    /// Makes `folder` one that `PANDA_DIR` can point at, with `plugin` as its only one, recctrl.
+    ///
+    /// PANDA searches that folder first and then its own, so its other plugins are found as well.
+    pub fn plugin_folder(&self, folder: &Path, plugin: &Path) -> io::Result<()> {
+        let plugins = folder.join(format!("{}-softmmu/panda/plugins", self.target));
+        fs::create_dir_all(&plugins)?;
+        symlink(plugin, plugins.join("panda_recctrl.so"))
+    }
+
+    /// Starts PANDA with `plugin` and no machine, and has it quit: whether it loads.
+    pub fn try_plugin(&self, plugin: &Path) -> Result<(), LoadError> {
+        let tried = |error| LoadError::Try { plugin: plugin.display().to_string(), error };
+        let folder = tempfile::tempdir().map_err(tried)?;
+        self.plugin_folder(folder.path(), plugin).map_err(tried)?;
+        let mut command: Command = self.command();
+        command.env("PANDA_DIR", folder.path()).current_dir(folder.path());
+        command.args(["-nodefaults", "-display", "none", "-M", "none", "-monitor", "stdio"]);
+        command.args(["-panda", "recctrl:dry=y"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(tried)?;
+        if let Some(mut monitor) = child.stdin.take() {
+            // A PANDA that has refused the plugin is gone by now; its status tells.
+            let _ = monitor.write_all(b"quit\n");
+        }
+        let output = child.wait_with_output().map_err(tried)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rev().find(|line| line.contains("recctrl]: error")).or(said.lines().last());
+        let said = last.map_or_else(|| output.status.to_string(), str::to_owned);
+        Err(LoadError::Refused { plugin: plugin.display().to_string(), said })
+    }
+}
