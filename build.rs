@@ -1,4 +1,4 @@
-//! Compiles PANDA's launcher, which pandacap carries inside itself.
+//! Stamps the version, and compiles PANDA's launcher, which pandacap carries inside itself.
 
 use std::env;
 use std::ffi::OsString;
@@ -6,9 +6,24 @@ use std::path::PathBuf;
 use std::process::Command;
 
 fn main() {
+    println!("cargo::rustc-env=PANDACAP_VERSION={}", version());
     println!("cargo::rerun-if-changed=launcher/main.rs");
     if let Err(problem) = compile_launcher() {
         println!("cargo::error=cannot compile launcher/main.rs: {problem}");
+    }
+}
+
+/// The package's version, with the commit where there is one: a source archive has none.
+fn version() -> String {
+    let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    println!("cargo::rerun-if-changed=.git/HEAD");
+    println!("cargo::rerun-if-changed=.git/refs/heads");
+    let git = Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).output();
+    match git {
+        Ok(output) if output.status.success() => {
+            format!("{version} ({})", String::from_utf8_lossy(&output.stdout).trim())
+        }
+        _ => version,
     }
 }
 

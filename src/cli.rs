@@ -16,7 +16,7 @@ use crate::{rec, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(version = env!("PANDACAP_VERSION"), propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Where pandacap keeps PANDA and guests [default: pandacap's folder in the XDG data folder]
     #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true)]
