@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
@@ -16,8 +16,9 @@ fn main() {
 /// The package's version, with the commit where there is one: a source archive has none.
 fn version() -> String {
     let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    println!("cargo::rerun-if-changed=.git/HEAD");
-    println!("cargo::rerun-if-changed=.git/refs/heads");
+    for file in [".git/HEAD", ".git/refs/heads"].into_iter().filter(|file| Path::new(file).exists()) {
+        println!("cargo::rerun-if-changed={file}");
+    }
     let git = Command::new("git").args(["rev-parse", "--short=10", "HEAD"]).output();
     match git {
         Ok(output) if output.status.success() => {

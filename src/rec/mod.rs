@@ -187,7 +187,7 @@ impl Args {
         let manifest = Manifest {
             schema: SCHEMA,
             created,
-            pandacap: env!("CARGO_PKG_VERSION").to_owned(),
+            pandacap: env!("PANDACAP_VERSION").to_owned(),
             target: panda.target,
             panda: panda.into(),
             guest: GuestId { name: "tiny".to_owned(), packages: guest.packages().to_owned(), files: booted },
