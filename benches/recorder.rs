@@ -98,8 +98,11 @@ fn span(gaps: &[Gap], figure: impl Fn(&Gap) -> u64) -> String {
 }
 
 fn gaps(lab: &Lab, plugin: Plugin) -> Vec<Gap> {
-    let run = lab.run(&"probe gap gap\nsleep 1\n".repeat(GAPS as usize), plugin, "");
-    run.recordings().iter().map(|name| Gap::of(run.dir.path(), name)).collect()
+    // Each under a name of its own, for the memory of those before it is still in the snapshot.
+    let script = (0..GAPS).map(|n| format!("probe gap gap{n}\nsleep 1\n")).collect::<String>();
+    let run = lab.run(&script, plugin, "");
+    let gap = |n| Gap::of(run.dir.path(), &format!("gap{n}_00{n}"), &format!("gap{n}"));
+    (0..GAPS).map(gap).collect()
 }
 
 /// How many recordings of one machine replay, of how many.

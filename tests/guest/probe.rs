@@ -29,8 +29,9 @@ struct Mark {
     turns: u64,
 }
 
-/// What the harness looks for in the snapshot, in two halves so that the program file does not hold it whole.
-const HALVES: [&[u8; 16]; 2] = [b"pandacap-mark-of", b"-the-start-loop:"];
+/// What the harness looks for in the snapshot, with the recording's name behind it; in two halves, so that the program
+/// file does not hold it.
+const HALVES: [&[u8; 8]; 2] = [b"pandacap", b"-mark-of"];
 
 /// Starts with a toggle, counts turns of a loop, stops with a toggle, and reads a port again and again.
 ///
@@ -38,10 +39,11 @@ const HALVES: [&[u8; 16]; 2] = [b"pandacap-mark-of", b"-the-start-loop:"];
 /// the start at once, the second one comes five instructions before the end of the stop's cpuid, and what comes
 /// after that was recorded behind the stop.
 fn gap(name: &str) {
-    let mut mark = Box::new(Mark { text: [0; 32], turns: 0 });
+    let mut mark = Box::new(Mark { text: [b':'; 32], turns: 0 });
     for (i, half) in HALVES.iter().enumerate() {
-        mark.text[16 * i..16 * i + 16].copy_from_slice(*half);
+        mark.text[8 * i..8 * i + 8].copy_from_slice(*half);
     }
+    mark.text[16..16 + name.len()].copy_from_slice(name.as_bytes());
     let mut buffer = [0u8; 128];
     buffer[..name.len()].copy_from_slice(name.as_bytes());
     let (started, stopped, turns): (u64, u64, u64);

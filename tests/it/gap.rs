@@ -9,8 +9,8 @@ use pandacap::trace::{log_name, snapshot_name};
 /// Instructions in one turn of the loop behind the start, and of the loop of port reads behind the stop.
 const INSTRUCTIONS_A_TURN: u64 = 4;
 const INSTRUCTIONS_A_READ: u64 = 5;
-/// What the probe writes in front of its count of turns.
-const MARK: &[u8] = b"pandacap-mark-of-the-start-loop:";
+/// What the probe writes, with the name that it gave and colons up to 32 bytes, in front of its count of turns.
+const MARK: &str = "pandacap-mark-of";
 
 /// What a recording of the probe's `gap` shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,12 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Looks at the recording `name` in `dir`.
-    pub fn of(dir: &Path, name: &str) -> Gap {
+    /// Looks at the recording `name` in `dir`, which the probe has called `asked`.
+    pub fn of(dir: &Path, name: &str, asked: &str) -> Gap {
         let snapshot = fs::read(dir.join(snapshot_name(name))).unwrap();
-        let at = find(&snapshot, MARK).expect("the probe's mark is in the snapshot");
-        let turns = u64::from_le_bytes(snapshot[at + MARK.len()..][..8].try_into().unwrap());
+        let mark = format!("{::<32}", format!("{MARK}{asked}"));
+        let at = find(&snapshot, mark.as_bytes()).expect("the probe's mark is in the snapshot");
+        let turns = u64::from_le_bytes(snapshot[at + mark.len()..][..8].try_into().unwrap());
 
         let (mut reads, mut end) = (vec![], 0);
         for entry in Reader::open(&dir.join(log_name(name))).unwrap() {

@@ -60,7 +60,7 @@ fn a_recording_starts_and_ends_exactly_on_the_hypercall() {
     let run = record("probe gap gap", "");
     run.assert_says(&["gap started=1 stopped=2"]);
     assert_eq!(replays(&run), ["gap_000"]);
-    let gap = Gap::of(run.dir.path(), "gap_000");
+    let gap = Gap::of(run.dir.path(), "gap_000", "gap");
     assert_eq!((gap.before, gap.after), (0, 0));
     // The read before the stop, three moves and a nop, the cpuid: and that is where the recording ends.
     assert_eq!(gap.from_last, Some(5));
