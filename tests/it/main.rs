@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod bootstrap;
+mod config;
 mod machine;
 mod panda;
 mod rec;
