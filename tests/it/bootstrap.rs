@@ -317,8 +317,8 @@ fn drivers() -> &'static [PathBuf] {
         let modules =
             folder.join("lib/modules").join(kernel.trim_start_matches("linux-image-")).join("kernel/drivers");
         let names = [
-            "virtio/virtio",
             "virtio/virtio_ring",
+            "virtio/virtio",
             "virtio/virtio_pci_legacy_dev",
             "virtio/virtio_pci_modern_dev",
             "virtio/virtio_pci",
