@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::{BootstrapError, Place, Setting, disk, render};
+use super::{Bootstrap, BootstrapError, Place, Setting, disk};
 use crate::exit::Exit;
 
 /// What `new` writes.
@@ -71,8 +71,9 @@ impl Command {
 
 impl Render {
     fn run(&self) -> Result<(), crate::cli::Error> {
+        let bootstrap = Bootstrap { source: &self.dir, settings: &self.set, place: self.place };
         if let Some(path) = &self.disk {
-            let disk = disk(&self.dir, &self.set, self.place, None, path)?;
+            let disk = disk(Some(bootstrap), None, path)?;
             writeln!(io::stdout(), "{}: {} KiB, UUID {}", path.display(), disk.bytes >> 10, disk.uuid)?;
             return Ok(());
         }
@@ -81,7 +82,7 @@ impl Render {
         if self.out.is_some() {
             make_empty(folder)?;
         }
-        match (render(&self.dir, &self.set, self.place, folder), &self.out) {
+        match (bootstrap.render(folder), &self.out) {
             (Ok(()), None) => show(folder, Path::new(""), &mut io::stdout().lock())?,
             // Half a folder is of no use.
             (Err(error), Some(_)) => {

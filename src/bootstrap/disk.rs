@@ -7,7 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use super::{BootstrapError, GuestCommand, LABEL, Place, Setting, render};
+use super::render::write_runner;
+use super::{Bootstrap, BootstrapError, GuestCommand, LABEL};
 use crate::digest::FileDigest;
 
 /// The programs that make it, both of e2fsprogs.
@@ -28,14 +29,12 @@ pub struct Disk {
     pub bytes: u64,
 }
 
-/// Makes the disk `out` from the bootstrap folder `source`, replacing a file that is there.
+/// Makes the disk `out`, replacing a file that is there: a bootstrap folder, a command, or both.
 ///
 /// It is a raw image of an ext4 file system with the label [`LABEL`], to be attached read-only or as a throw-away.
 /// Needs [`MAKERS`], and no root.
 pub fn disk(
-    source: &Path,
-    settings: &[Setting],
-    place: Place,
+    bootstrap: Option<Bootstrap<'_>>,
     command: Option<GuestCommand<'_>>,
     out: &Path,
 ) -> Result<Disk, BootstrapError> {
@@ -46,7 +45,10 @@ pub fn disk(
         .map_err(BootstrapError::file("write to", near))?;
     let (folder, image) = (work.path().join("folder"), work.path().join("disk"));
     fs::create_dir(&folder).map_err(BootstrapError::file("make", &folder))?;
-    render(source, settings, place, &folder)?;
+    match bootstrap {
+        Some(bootstrap) => bootstrap.render(&folder)?,
+        None => write_runner(&folder)?,
+    }
     if let Some(command) = command {
         command.add_to(&folder)?;
     }

@@ -9,7 +9,7 @@
 //! files/                 what the scripts need; every NAME.j2 in here or above is rendered to NAME
 //! ```
 //!
-//! [`render`] turns it into a folder that needs nothing but a shell, and [`disk`] puts that on a disk which a
+//! [`Bootstrap::render`] turns it into a folder that needs nothing but a shell, and [`disk`] puts that on a disk which a
 //! guest with [`guest`]'s files runs exactly once, before anybody can log in.
 
 pub mod cli;
@@ -25,7 +25,7 @@ use clap::ValueEnum;
 
 pub use self::command::GuestCommand;
 pub use self::disk::{Disk, MAKERS, disk};
-pub use self::render::render;
+pub use self::render::Bootstrap;
 pub use self::variables::Setting;
 
 /// The label by which a guest finds the disk.

@@ -11,46 +11,60 @@ use super::variables::{self, Setting};
 use super::{BootstrapError, Place};
 use crate::guest::startup::quoted;
 
-/// What runs the scripts, on every disk and in every container.
-const RUNNER: (&str, &str) = ("bootstrap.sh", include_str!("guest/bootstrap.sh"));
 const ENVIRONMENT: &str = "bootstrap.env";
 const TEMPLATE: &str = ".j2";
 
-/// Renders the bootstrap folder `source` for `place` into the empty folder `into`.
-///
-/// Links are followed. Files keep their permissions; scripts can be executed.
-pub fn render(source: &Path, settings: &[Setting], place: Place, into: &Path) -> Result<(), BootstrapError> {
-    let scripts = source.join("scripts");
-    if !scripts.is_dir() {
-        return Err(BootstrapError::NoScripts(source.to_owned()));
-    }
-    let rendering = Rendering { templates: templates(), variables: variables::read(source, settings)? };
+/// A bootstrap folder, and what it is to become.
+#[derive(Clone, Copy, Debug)]
+pub struct Bootstrap<'a> {
+    /// The folder.
+    pub source: &'a Path,
+    /// Variables that have another value than in the folder.
+    pub settings: &'a [Setting],
+    /// Where the scripts are to run.
+    pub place: Place,
+}
 
-    let runner = into.join(RUNNER.0);
-    fs::write(&runner, RUNNER.1).map_err(BootstrapError::file("write", &runner))?;
-    set_mode(&runner, 0o755)?;
-    for name in [ENVIRONMENT.to_owned(), format!("{ENVIRONMENT}{TEMPLATE}")] {
-        let environment = source.join(&name);
-        if environment.exists() {
-            rendering.file(&environment, &into.join(ENVIRONMENT))?;
+impl Bootstrap<'_> {
+    /// Renders it into the empty folder `into`.
+    ///
+    /// Links are followed. Files keep their permissions; scripts can be executed.
+    pub fn render(&self, into: &Path) -> Result<(), BootstrapError> {
+        let scripts = self.source.join("scripts");
+        if !scripts.is_dir() {
+            return Err(BootstrapError::NoScripts(self.source.to_owned()));
         }
-    }
-    let into_scripts = into.join("scripts");
-    make_folder(&into_scripts)?;
-    for (name, path) in entries(&scripts)? {
-        let (only, target) = script_name(&name).ok_or_else(|| BootstrapError::ScriptName(path.clone()))?;
-        if only.is_none_or(|only| only == place) {
-            let target = into_scripts.join(target);
-            rendering.file(&path, &target)?;
-            set_mode(&target, 0o755)?;
+        let variables = variables::read(self.source, self.settings)?;
+        let rendering = Rendering { templates: templates(), variables };
+
+        write_runner(into)?;
+        for name in [ENVIRONMENT.to_owned(), format!("{ENVIRONMENT}{TEMPLATE}")] {
+            let environment = self.source.join(&name);
+            if environment.exists() {
+                rendering.file(&environment, &into.join(ENVIRONMENT))?;
+            }
         }
+        let into_scripts = into.join("scripts");
+        make_folder(&into_scripts)?;
+        for (name, path) in entries(&scripts)? {
+            let (only, target) =
+                script_name(&name).ok_or_else(|| BootstrapError::ScriptName(path.clone()))?;
+            if only.is_none_or(|only| only == self.place) {
+                let target = into_scripts.join(target);
+                rendering.file(&path, &target)?;
+                set_mode(&target, 0o755)?;
+            }
+        }
+        let (files, into_files) = (self.source.join("files"), into.join("files"));
+        if files.exists() { rendering.folder(&files, &into_files) } else { make_folder(&into_files) }
     }
-    let files = source.join("files");
-    if files.exists() {
-        rendering.folder(&files, &into.join("files"))
-    } else {
-        make_folder(&into.join("files"))
-    }
+}
+
+/// Writes what runs the rest of a rendered folder.
+pub(super) fn write_runner(into: &Path) -> Result<(), BootstrapError> {
+    let path = into.join("bootstrap.sh");
+    fs::write(&path, include_str!("guest/bootstrap.sh")).map_err(BootstrapError::file("write", &path))?;
+    set_mode(&path, 0o755)
 }
 
 /// Where a script is to run (`None`: everywhere), and the name that says when.

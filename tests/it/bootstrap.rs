@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::sync::OnceLock;
 
-use pandacap::bootstrap::{GuestCommand, Place, Setting, disk, guest};
+use pandacap::bootstrap::{Bootstrap, GuestCommand, Place, Setting, disk, guest};
 use pandacap::guest::cpio::Archive;
 use predicates::str::contains;
 use tempfile::TempDir;
@@ -27,6 +27,11 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
         fs::write(path, text).unwrap();
     }
     dir
+}
+
+/// The folder, for a machine.
+fn vm<'a>(source: &'a TempDir, settings: &'a [Setting]) -> Bootstrap<'a> {
+    Bootstrap { source: source.path(), settings, place: Place::Vm }
 }
 
 fn render(dir: &Path, more: &[&str]) -> assert_cmd::assert::Assert {
@@ -132,7 +137,7 @@ fn the_same_folder_gives_the_same_disk_whoever_made_it_and_when() {
     let out = tempfile::tempdir().unwrap();
     let make = |source: &TempDir, name: &str| {
         let path = out.path().join(name);
-        let made = disk(source.path(), &[], Place::Vm, None, &path).unwrap();
+        let made = disk(Some(vm(source, &[])), None, &path).unwrap();
         (made, fs::read(path).unwrap())
     };
     let (one, other) = (make(&first, "1"), make(&second, "2"));
@@ -168,7 +173,7 @@ fn a_guest_runs_each_disk_once_in_order_and_then_the_recorded_command() {
     let command = GuestCommand { recording: "odd", argv: &argv, power_off: true };
     let settings: Vec<Setting> = vec![format!("odd={ODD}").parse().unwrap()];
     let image = dir.path().join("disk");
-    disk(source.path(), &settings, Place::Vm, Some(command), &image).unwrap();
+    disk(Some(vm(&source, &settings)), Some(command), &image).unwrap();
     let before = fs::read(&image).unwrap();
 
     let run =
@@ -249,23 +254,26 @@ fn without_the_disk_the_hook_does_nothing_and_says_nothing() {
 }
 
 #[test]
-fn systemd_takes_the_unit_as_it_is() {
+fn a_command_needs_no_bootstrap_folder_and_a_guest_without_a_second_port_shows_it_on_its_console() {
     let dir = tempfile::tempdir().unwrap();
-    let unit = dir.path().join(guest::UNIT_NAME);
-    fs::write(&unit, guest::UNIT).unwrap();
-    for line in
-        ["Before=", "systemd-user-sessions.service", "ssh.service", "ExecStart=/usr/sbin/pandacap-bootstrap"]
-    {
-        assert!(guest::UNIT.contains(line), "{line}");
-    }
-    for script in [guest::HOOK, include_str!("../../src/bootstrap/guest/bootstrap.sh")] {
-        let path = dir.path().join("script");
-        fs::write(&path, script).unwrap();
-        for shell in [&["dash", "-n"][..], &["busybox", "sh", "-n"]] {
-            let status = Process::new(shell[0]).args(&shell[1..]).arg(&path).status().unwrap();
-            assert!(status.success(), "{shell:?}: {script}");
-        }
-    }
+    let argv = ["echo", "hello"].map(OsString::from);
+    let command = GuestCommand { recording: "alone", argv: &argv, power_off: false };
+    disk(None, Some(command), &dir.path().join("disk")).unwrap();
+    let mut panda = booting(&dir, "pandacap-bootstrap; echo status $?\n");
+    panda.args(DRIVE);
+    let run = Run::of(dir, panda);
+    run.assert_says(&["bootstrap: done", "hello", "status 0"]);
+    assert_eq!(run.recordings(), ["alone_000"]);
+}
+
+#[test]
+fn a_disk_with_that_label_which_is_not_ours_is_not_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut mke2fs = Process::new("/usr/sbin/mke2fs");
+    mke2fs.args(["-q", "-F", "-t", "ext4", "-L", "bootstrap"]).arg(dir.path().join("disk")).arg("2M");
+    assert!(mke2fs.status().unwrap().success());
+    let run = boot(dir, "pandacap-bootstrap; echo status $?\n");
+    run.assert_says(&["bootstrap failed: /dev/vda was not made by pandacap", "status 1"]);
 }
 
 /// The disk, as the guest gets it: read-only, on a virtio bus.
@@ -273,18 +281,22 @@ const DRIVE: &[&str] = &["-drive", "file=disk,format=raw,if=virtio,readonly=on"]
 
 fn boot_disk(source: &TempDir, script: &str) -> Run {
     let dir = tempfile::tempdir().unwrap();
-    disk(source.path(), &[], Place::Vm, None, &dir.path().join("disk")).unwrap();
+    disk(Some(vm(source, &[])), None, &dir.path().join("disk")).unwrap();
     boot(dir, script)
 }
 
 /// Boots the tiny guest with the hook in it and `disk` of the folder attached.
 fn boot(dir: TempDir, script: &str) -> Run {
-    let modules = "for m in /modules/*; do insmod $m; done\n";
-    let mut panda =
-        lab().booting(dir.path(), &(modules.to_owned() + script), Plugin::Ours, "dir=.,events=events.jsonl");
-    install(dir.path());
+    let mut panda = booting(&dir, script);
     panda.args(["-serial", "file:output"]).args(DRIVE);
     Run::of(dir, panda)
+}
+
+fn booting(dir: &TempDir, script: &str) -> Process {
+    let script = format!("for m in /modules/*; do insmod $m; done\n{script}");
+    let panda = lab().booting(dir.path(), &script, Plugin::Ours, "dir=.,events=events.jsonl");
+    install(dir.path());
+    panda
 }
 
 /// Puts the hook and the disk's driver into the guest.
