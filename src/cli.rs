@@ -1,12 +1,15 @@
 //! What was typed: the command line, and the one place that reads the environment.
 
-use std::io;
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use etcetera::BaseStrategy;
 use log::LevelFilter;
 
+use crate::bootstrap::{self, BootstrapError};
+use crate::config::{self, Config, ConfigCommand, ConfigError, Grammar};
 use crate::doctor;
 use crate::exit::Exit;
 use crate::panda::{self, Selection};
@@ -26,6 +29,10 @@ pub struct Cli {
     #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true)]
     panda: Option<PathBuf>,
 
+    /// The file with the options' defaults [default: ./pandacap.toml, else the one in the XDG configuration folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -36,6 +43,13 @@ pub struct Cli {
 
     #[command(subcommand)]
     command: Command,
+
+    /// What the file says.
+    #[arg(skip)]
+    defaults: Config,
+    /// What was typed, before the file's settings were added.
+    #[arg(skip)]
+    typed: Vec<OsString>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,6 +87,24 @@ enum Command {
     /// Look into a recording's log, and mend one that was cut short
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Prepare guests and containers when they start, from one folder of scripts and templates
+    #[command(subcommand)]
+    Bootstrap(bootstrap::cli::Command),
+    /// Look at the options' values
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a shell's completions
+    ///
+    /// For bash: `pandacap completions bash > ~/.local/share/bash-completion/completions/pandacap`.
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// The folder, which is made if it is not there
+        dir: PathBuf,
+    },
 }
 
 /// Why a command failed, whichever command it was.
@@ -99,6 +131,17 @@ pub enum Error {
     /// A log could not be looked into or mended.
     #[error(transparent)]
     Trace(#[from] TraceError),
+    /// The man pages cannot be written.
+    #[error("cannot write the man pages into {}: {error}", .dir.display())]
+    Man {
+        /// The folder.
+        dir: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// There is nothing to bootstrap with.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
 }
 
 impl Error {
@@ -126,6 +169,25 @@ pub struct Context {
 }
 
 impl Cli {
+    /// Reads what was typed and the configuration; help, and errors of what was typed, end the program.
+    pub fn read(typed: Vec<OsString>) -> Result<Cli, ConfigError> {
+        let grammar = Grammar::of(Cli::command());
+        let folder = etcetera::choose_base_strategy().map(|base| base.config_dir().join("pandacap"));
+        let usual: Vec<PathBuf> = [Ok(PathBuf::new()), folder]
+            .into_iter()
+            .flatten()
+            .map(|folder| folder.join(config::FILE))
+            .collect();
+        let defaults = Config::find(&grammar, &typed, &usual)?;
+        match Cli::try_parse_from(defaults.complete(&grammar, &typed)) {
+            Ok(cli) => Ok(Cli { defaults, typed, ..cli }),
+            Err(error) => match defaults.blame(&grammar, &typed, &error) {
+                Some(blamed) => Err(blamed),
+                None => error.exit(),
+            },
+        }
+    }
+
     /// How much is logged on standard error.
     pub fn verbosity(&self) -> LevelFilter {
         match self.verbose {
@@ -152,6 +214,22 @@ impl Cli {
             Command::Rec(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),
             Command::Trace(command) => Ok(command.run(context.json)?),
+            Command::Bootstrap(command) => command.run(),
+            Command::Config(command) => {
+                Ok(command.run(&self.defaults, &Grammar::of(Cli::command()), &self.typed, self.json)?)
+            }
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "pandacap", &mut script);
+                io::stdout().write_all(&script)?;
+                Ok(Exit::Done)
+            }
+            Command::Man { dir } => {
+                let pages = std::fs::create_dir_all(&dir)
+                    .and_then(|()| clap_mangen::generate_to(Cli::command(), &dir));
+                pages.map_err(|error| Error::Man { dir, error })?;
+                Ok(Exit::Done)
+            }
         }
     }
 

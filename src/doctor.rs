@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::bootstrap;
 use crate::cli::Context;
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
@@ -116,6 +117,17 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
                 format!("no {tool} on PATH; the tiny guest is made of Debian's packages"),
                 "use Debian or Ubuntu, or a container of it".to_owned(),
             ),
+        });
+    }
+    for tool in bootstrap::MAKERS {
+        checks.push(match on_path(tool, Some(OsStr::new("/usr/sbin:/sbin:/usr/bin:/bin"))) {
+            Some(path) => ok(tool, path.display().to_string()),
+            None => Check {
+                name: tool,
+                state: State::Warning,
+                found: "none; `rec --bootstrap` needs it".to_owned(),
+                mend: Some("apt-get install e2fsprogs".to_owned()),
+            },
         });
     }
     checks.push(disk(&context.home));

@@ -2,7 +2,9 @@
 //!
 //! The program is a thin `main` over this library; [`trace::log`] is made for others to build on as well.
 
+pub mod bootstrap;
 pub mod cli;
+pub mod config;
 pub mod digest;
 pub mod dist;
 pub mod doctor;

@@ -2,11 +2,17 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use pandacap::cli::Cli;
+use pandacap::exit::Exit;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::read(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            eprintln!("pandacap: {error}");
+            return Exit::Usage.into();
+        }
+    };
     env_logger::Builder::new().filter_level(cli.verbosity()).format_timestamp(None).init();
     match cli.run() {
         Ok(exit) => exit.into(),

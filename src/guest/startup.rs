@@ -16,7 +16,7 @@ pub fn initramfs(agent: &[u8], recording: &str, command: &[OsString]) -> Vec<u8>
 }
 
 /// Shell that sets `$recording` and the positional parameters to exactly these bytes.
-fn script(recording: &str, command: &[OsString]) -> Vec<u8> {
+pub fn script(recording: &str, command: &[OsString]) -> Vec<u8> {
     let mut script = b"recording=".to_vec();
     quote(recording.as_ref(), &mut script);
     script.extend_from_slice(b"\nset --");
@@ -26,6 +26,13 @@ fn script(recording: &str, command: &[OsString]) -> Vec<u8> {
     }
     script.push(b'\n');
     script
+}
+
+/// One word of a shell, whatever is in it.
+pub fn quoted(text: &OsStr) -> Vec<u8> {
+    let mut word = Vec::new();
+    quote(text, &mut word);
+    word
 }
 
 /// Within single quotes a shell takes every byte as it is, but a single quote.

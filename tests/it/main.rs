@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod bootstrap;
+mod config;
 mod gap;
 mod machine;
 mod panda;

@@ -1,0 +1,193 @@
+//! `pandacap.toml`, completions, man pages, and what the help says.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use clap::CommandFactory;
+use pandacap::cli::Cli;
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with this `pandacap.toml`.
+fn configured(text: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("pandacap.toml"), text).unwrap();
+    dir
+}
+
+/// `pandacap` in `dir`, with nothing of this machine's own configuration.
+fn pandacap(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pandacap"));
+    command.current_dir(dir).env_clear().env("HOME", dir);
+    command
+}
+
+/// Value and source of an option in `config show`.
+fn shown(command: &mut Command, option: &str) -> (String, String) {
+    let output = command.output().unwrap();
+    let origins: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let origin = origins.as_array().unwrap().iter().find(|origin| origin["option"] == option);
+    let field = |name: &str| origin.unwrap()[name].as_str().unwrap().to_owned();
+    (field("value"), field("source"))
+}
+
+#[test]
+fn the_command_line_wins_over_the_environment_over_the_file_over_the_default() {
+    let dir = configured("[defaults]\nhome = '/file'\n[defaults.rec]\ntimeout = 33\nout = \"a b\"\n");
+    let show = |words: &[&str]| {
+        let mut command = pandacap(dir.path());
+        command.args(["--json", "config", "show", "--"]).args(words).args(["--", "true"]);
+        command
+    };
+    let is = |value: &str, source: &str| (value.to_owned(), source.to_owned());
+    assert_eq!(shown(&mut show(&["rec"]), "timeout"), is("33", "pandacap.toml:4"));
+    assert_eq!(shown(&mut show(&["rec"]), "out"), is("'a b'", "pandacap.toml:5"));
+    assert_eq!(shown(&mut show(&["rec"]), "home"), is("/file", "pandacap.toml:2"));
+    assert_eq!(shown(&mut show(&["rec", "--timeout=5"]), "timeout"), is("5", "command line"));
+    let environment = |command: &mut Command| shown(command.env("PANDACAP_HOME", "/env"), "home");
+    assert_eq!(environment(&mut show(&["rec"])), is("/env", "environment, PANDACAP_HOME"));
+    assert_eq!(environment(&mut show(&["rec", "--home", "/typed"])), is("/typed", "command line"));
+    assert_eq!(shown(&mut show(&["trace", "inspect", "x"]), "buckets"), is("32", "default"));
+
+    // Another command's settings and other files' are not in the way.
+    pandacap(dir.path()).args(["config", "show"]).assert().success().stdout(contains("pandacap.toml:4"));
+    pandacap(dir.path())
+        .args(["--config", "/dev/null", "config", "show"])
+        .assert()
+        .success()
+        .stdout(contains("pandacap.toml").not());
+}
+
+#[test]
+fn a_setting_is_used_as_if_it_had_been_typed() {
+    let dir = configured(
+        "[defaults]\njson = true\n[defaults.bootstrap.render]\nset = ['a=1', 'b=2']\nfor = 'docker'\n",
+    );
+    fs::create_dir_all(dir.path().join("x/scripts")).unwrap();
+    fs::write(dir.path().join("x/variables.toml"), "a = 0\nb = 0\n").unwrap();
+    fs::write(dir.path().join("x/bootstrap.env.j2"), "{{ a }}{{ b }}\n").unwrap();
+    fs::write(dir.path().join("x/scripts/docker_10_a.sh"), "").unwrap();
+    let render = |more: &[&str]| {
+        let output = pandacap(dir.path()).args(["bootstrap", "render", "x"]).args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(render(&[]).contains("\n12\n") && render(&[]).contains("10_a.sh"));
+    assert!(!render(&["--for", "vm"]).contains("10_a.sh"));
+    // What is typed replaces a list, it does not add to it.
+    assert!(render(&["--set", "a=5"]).contains("\n50\n"));
+    // A flag, in a command that prints JSON.
+    pandacap(dir.path()).args(["config", "show"]).assert().success().stdout(contains("\"source\""));
+}
+
+#[test]
+fn a_setting_gives_way_to_what_contradicts_it() {
+    let dir = configured("[defaults.bootstrap.render]\ndisk = 'from-file'\n");
+    fs::create_dir_all(dir.path().join("x/scripts")).unwrap();
+    pandacap(dir.path()).args(["bootstrap", "render", "x", "--out", "o"]).assert().success();
+    assert!(dir.path().join("o/bootstrap.sh").is_file() && !dir.path().join("from-file").exists());
+}
+
+#[test]
+fn what_is_wrong_in_the_file_is_named_with_its_line() {
+    let wrong = [
+        ("[defaults.rec]\ntimeuot = 3\n", "pandacap.toml:2: rec has no option --timeuot"),
+        ("[defaults]\n\n[defaults.recc]\nx = 1\n", "pandacap.toml:3: there is no command \"recc\""),
+        ("[default]\n", "pandacap.toml:1: there is only [defaults]"),
+        ("[defaults]\ntimeout = 3\n", "pandacap.toml:2: pandacap has no option --timeout"),
+        ("[defaults.rec]\nhome = 'x'\n", "pandacap.toml:2: rec has no option --home"),
+        ("[defaults]\nconfig = 'x'\n", "pandacap.toml:2: pandacap has no option --config"),
+        ("[defaults]\njson = 'yes'\n", "pandacap.toml:2: json is true or false"),
+        ("[defaults.rec]\nout = ['a']\n", "pandacap.toml:2: out takes one value"),
+        (
+            "[defaults.rec]\n\ntimeout = 'soon'\n",
+            "pandacap.toml:3: invalid value 'soon' for '--timeout <SECS>'",
+        ),
+        ("[defaults\n", "pandacap.toml:1: "),
+    ];
+    for (text, said) in wrong {
+        let dir = configured(text);
+        pandacap(dir.path()).args(["rec", "--", "true"]).assert().code(2).stderr(contains(said));
+        pandacap(dir.path()).arg("--help").assert().success();
+    }
+    let dir = configured("");
+    let mut missing = pandacap(dir.path());
+    missing
+        .args(["--config", "none.toml", "config", "show"])
+        .assert()
+        .code(2)
+        .stderr(contains("cannot read none.toml"));
+}
+
+#[test]
+fn the_file_is_looked_for_here_and_then_in_the_configuration_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let usual = dir.path().join(".config/pandacap");
+    fs::create_dir_all(&usual).unwrap();
+    fs::write(usual.join("pandacap.toml"), "[defaults]\nverbose = 1\n").unwrap();
+    let show = || pandacap(dir.path()).args(["config", "show"]).output().unwrap().stdout;
+    assert!(String::from_utf8(show()).unwrap().contains(".config/pandacap/pandacap.toml:2"));
+    fs::write(dir.path().join("pandacap.toml"), "\n\n[defaults]\nverbose = 2\n").unwrap();
+    assert!(String::from_utf8(show()).unwrap().contains(" pandacap.toml:4"));
+}
+
+/// Every command that can be typed, by its words.
+fn commands(command: &clap::Command, words: &[String], each: &mut dyn FnMut(&[String], &clap::Command)) {
+    each(words, command);
+    for subcommand in command.get_subcommands() {
+        commands(subcommand, &[words, &[subcommand.get_name().to_owned()]].concat(), each);
+    }
+}
+
+#[test]
+fn every_command_has_a_man_page_and_says_what_each_argument_is_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("pages");
+    pandacap(dir.path()).arg("man").arg(&pages).assert().success();
+    commands(&Cli::command(), &[], &mut |words, command| {
+        let name = [&["pandacap".to_owned()], words].concat().join("-");
+        let page = fs::read_to_string(pages.join(format!("{name}.1"))).unwrap_or_default();
+        assert!(page.contains(".SH SYNOPSIS"), "no man page for {name}");
+        assert!(command.get_about().is_some_and(|about| !about.to_string().is_empty()), "{name} has no help");
+        for argument in command.get_arguments() {
+            assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
+        }
+    });
+}
+
+#[test]
+fn completions_know_the_commands_and_their_options() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = pandacap(dir.path()).args(["completions", shell]).output().unwrap();
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            output.status.success() && script.contains("salvage") && script.contains("timeout"),
+            "{shell}"
+        );
+    }
+    pandacap(dir.path()).args(["completions", "cmd.exe"]).assert().code(2).stderr(contains("bash"));
+}
+
+#[test]
+fn there_is_no_colour_where_nobody_wants_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let escapes = |arguments: &[&str], variable: (&str, &str)| {
+        // `script` gives it a terminal.
+        let typed = format!("'{}' {}", env!("CARGO_BIN_EXE_pandacap"), arguments.join(" "));
+        let mut terminal = std::process::Command::new("script");
+        terminal.args(["-qec", &typed, "/dev/null"]).current_dir(dir.path()).env("TERM", "xterm");
+        let output = terminal.env(variable.0, variable.1).output().unwrap();
+        output.stdout.contains(&0x1b)
+    };
+    for arguments in [&["--help"][..], &["--no-such-option"], &["config", "show"], &["completions", "bash"]] {
+        assert!(!escapes(arguments, ("NO_COLOR", "1")), "{arguments:?}");
+        let piped = pandacap(dir.path()).env("TERM", "xterm").args(arguments).output().unwrap();
+        assert!(![piped.stdout, piped.stderr].concat().contains(&0x1b), "{arguments:?}");
+    }
+    assert!(escapes(&["--help"], ("TERM", "xterm")), "clap colours its help on a terminal");
+}
