@@ -20,7 +20,7 @@ use crate::cli::{Context, Error};
 use crate::digest::FileDigest;
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
-use crate::guest::{GuestError, Tiny, tiny};
+use crate::guest::{Guest, GuestError, tiny};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
@@ -160,7 +160,7 @@ impl Args {
     ) -> Result<(PathBuf, Manifest, Option<Cut>), RecError> {
         let plugin = dist::find("panda_recctrl.so", panda.target)?;
         let agent = dist::find("recctrlu", panda.target)?;
-        let guest = Tiny::ready(&context.home, panda.target)?;
+        let guest = Guest::ready_tiny(&context.home, panda.target)?;
         let created = Timestamp::now();
         let (name, partial) = self.claim(created)?;
         let folder = partial.folder();
@@ -187,7 +187,7 @@ impl Args {
             (files.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), verification)
         });
         let (files, verification) = (files?, verification?);
-        let mut booted = guest.files().clone();
+        let mut booted = guest.manifest.files.clone();
         booted.insert("recctrlu".to_owned(), FileDigest::of(&agent)?);
         let Outcome { ended, exit_status, arguments, seconds, cut, .. } = outcome;
         let manifest = Manifest {
@@ -196,7 +196,7 @@ impl Args {
             pandacap: env!("CARGO_PKG_VERSION").to_owned(),
             target: panda.target,
             panda: panda.into(),
-            guest: GuestId { name: "tiny".to_owned(), packages: guest.packages().to_owned(), files: booted },
+            guest: GuestId { name: guest.name.clone(), packages: guest.packages().to_owned(), files: booted },
             machine: tiny::MACHINE,
             arguments: Arguments { record: arguments, replay: tiny::MACHINE.replay_args(&name) },
             command: self.command.clone(),

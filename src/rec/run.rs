@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::RecError;
 use super::events::Story;
 use super::tail::Tail;
-use crate::guest::{Tiny, startup, tiny};
+use crate::guest::{Guest, startup, tiny};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
@@ -34,7 +34,7 @@ const TICK: Duration = Duration::from_millis(10);
 pub(super) struct Plan<'a> {
     pub(super) panda: &'a Panda,
     pub(super) plugin: &'a Path,
-    pub(super) guest: &'a Tiny,
+    pub(super) guest: &'a Guest,
     pub(super) agent: &'a [u8],
     pub(super) name: &'a str,
     pub(super) command: &'a [OsString],
@@ -69,7 +69,8 @@ impl Plan<'_> {
     /// Runs it in `folder`, which is empty.
     pub(super) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
         self.prepare(folder)?;
-        let boot = Boot { kernel: &self.guest.kernel(), initramfs: INITRAMFS, append: tiny::APPEND };
+        let kernel = self.guest.kernel().unwrap_or_default();
+        let boot = Boot { kernel: &kernel, initramfs: INITRAMFS, append: tiny::APPEND };
         let serial = [CONSOLE, OUTPUT].map(|file| format!("file:{file}"));
         let arguments = tiny::MACHINE.record_args(boot, &serial.each_ref().map(String::as_str));
         let log = File::create(folder.join(PANDA_LOG))?;
@@ -131,7 +132,7 @@ impl Plan<'_> {
 
     /// Puts into the folder what PANDA reads: the initramfs, and the only plugin that it is to find.
     fn prepare(&self, folder: &Path) -> io::Result<()> {
-        let mut initramfs = fs::read(self.guest.initramfs())?;
+        let mut initramfs = fs::read(self.guest.initramfs().unwrap_or_default())?;
         initramfs.extend(startup::initramfs(self.agent, self.name, self.command));
         fs::write(folder.join(INITRAMFS), initramfs)?;
         let plugins = folder.join(PLUGINS).join(format!("{}-softmmu/panda/plugins", self.panda.target));
