@@ -1,11 +1,14 @@
 //! Guests: what a machine boots, each in its own folder of pandacap's home.
 
 mod apt;
+pub mod command;
 pub mod cpio;
+pub mod debian;
 mod draft;
 mod manifest;
 pub mod startup;
 pub mod tiny;
+mod tool;
 
 use std::fs::{self, File};
 use std::io;
@@ -16,7 +19,9 @@ use rustix::fs::{FlockOperation, flock};
 
 pub use self::apt::{AptError, Package};
 pub use self::manifest::{Disk, GuestManifest, Login, MANIFEST, Origin, SCHEMA, Sign};
+pub use self::tool::ToolError;
 use crate::digest::FileDigest;
+use crate::exit::Exit;
 use crate::target::Target;
 
 /// Why there is no guest to boot.
@@ -42,9 +47,18 @@ pub enum GuestError {
     /// Somebody changes it right now.
     #[error("the guest {0:?} is being made, changed or removed by another pandacap; try again")]
     Busy(String),
+    /// A machine runs it.
+    #[error("the guest {0:?} is in use; end the machines that run it first")]
+    InUse(String),
     /// A package is missing.
     #[error("cannot make the guest: {0}")]
     Package(#[from] AptError),
+    /// A program failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// Only root can do it.
+    #[error("making this guest takes root: run the same command with `sudo`, and --home as it is now")]
+    Root,
     /// Its folder cannot be used.
     #[error("cannot use the guest in {}: {error}", .folder.display())]
     Files {
@@ -77,6 +91,18 @@ pub enum GuestError {
         /// What is wrong.
         what: String,
     },
+}
+
+impl GuestError {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            GuestError::Name(_) => Exit::Usage,
+            GuestError::Root | GuestError::Unknown { .. } | GuestError::Target(_) => Exit::Missing,
+            GuestError::Package(_) | GuestError::Tool(ToolError::Start { .. }) => Exit::Missing,
+            _ => Exit::Failed,
+        }
+    }
 }
 
 /// A guest that is there. As long as the value lives, no other pandacap changes or removes the guest.
@@ -186,9 +212,37 @@ impl Guest {
         }
     }
 
+    /// The size of its files, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.manifest.files.values().map(|file| file.bytes).sum()
+    }
+
     fn damaged(&self, what: String) -> GuestError {
         damaged(&self.name, &self.folder, what)
     }
+}
+
+/// Removes a guest. One that cannot be opened, or that traces have their disks on, only when forced; one that a
+/// machine runs, never.
+pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
+    match Guest::open(home, name) {
+        Ok(_) => {}
+        Err(GuestError::Damaged { .. } | GuestError::Schema { .. }) if force => {}
+        Err(error) => return Err(error),
+    }
+    let folder = guests(home).join(plain(name)?);
+    let files = |error: io::Error| GuestError::Files { folder: folder.clone(), error };
+    let lock = File::open(&folder).map_err(files)?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => return Err(GuestError::InUse(name.to_owned())),
+        locked => locked.map_err(|error| files(error.into()))?,
+    }
+    // It is gone at once, even if removing its files is cut short; the next guest of that name clears them away.
+    let gone = guests(home).join(format!(".{name}.partial"));
+    if gone.exists() {
+        fs::remove_dir_all(&gone).map_err(files)?;
+    }
+    fs::rename(&folder, &gone).and_then(|()| fs::remove_dir_all(&gone)).map_err(files)
 }
 
 fn damaged(name: &str, folder: &Path, what: String) -> GuestError {
