@@ -7,8 +7,10 @@ use clap::{ArgAction, Parser, Subcommand};
 use etcetera::BaseStrategy;
 use log::LevelFilter;
 
+use crate::dist::DistError;
 use crate::doctor;
 use crate::exit::Exit;
+use crate::guest;
 use crate::panda::{self, Selection};
 use crate::target::Target;
 use crate::trace::log::cli::{TraceCommand, TraceError};
@@ -43,6 +45,9 @@ enum Command {
     /// Install a PANDA, or say where it is
     #[command(subcommand)]
     Panda(panda::command::Command),
+    /// Make, import and look after guests: what machines boot
+    #[command(subcommand)]
+    Guest(guest::command::Command),
     /// Say whether recording will work here, and what to do when it will not
     ///
     /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
@@ -87,6 +92,12 @@ pub enum Error {
     /// PANDA could not be installed.
     #[error(transparent)]
     Install(#[from] panda::InstallError),
+    /// A guest could not be made or used.
+    #[error(transparent)]
+    Guest(#[from] guest::GuestError),
+    /// A file that belongs to pandacap is missing.
+    #[error(transparent)]
+    Dist(#[from] DistError),
     /// Nothing was recorded.
     #[error(transparent)]
     Rec(#[from] rec::RecError),
@@ -110,6 +121,8 @@ impl Error {
         match self {
             Error::Panda(_) => Exit::Missing,
             Error::Install(error) if error.is_missing() => Exit::Missing,
+            Error::Guest(error) => error.exit(),
+            Error::Dist(_) => Exit::Missing,
             Error::Rec(error) => error.exit(),
             Error::ReplayTrace(error) => error.exit(),
             Error::Maint(error) => error.exit(),
@@ -153,6 +166,7 @@ impl Cli {
         let context = self.context()?;
         match self.command {
             Command::Panda(command) => command.run(&context),
+            Command::Guest(command) => command.run(&context),
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
             Command::Replay(args) => args.run(&context),

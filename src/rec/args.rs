@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     pub(super) dry_run: bool,
 
-    /// The guest to boot
+    /// The guest to boot, of those that `pandacap guest ls` shows; `tiny` is made when it is not there
     #[arg(
         long,
         value_name = "NAME",
@@ -70,9 +70,9 @@ pub struct Args {
     )]
     pub(super) append: String,
 
-    /// The guest architecture
-    #[arg(short, long, default_value = "x86_64", help_heading = "Machine")]
-    pub(super) target: Target,
+    /// The guest architecture [default: the guest's; x86_64 for an image]
+    #[arg(short, long, help_heading = "Machine")]
+    pub(super) target: Option<Target>,
 
     /// The guest's memory, in MiB or with G [default: 512, and 256 for the tiny guest]
     #[arg(short, long, value_name = "MIB", value_parser = mib, help_heading = "Machine")]

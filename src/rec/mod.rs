@@ -48,9 +48,16 @@ pub enum RecError {
         "--name {0:?}: use at most {NAME_LENGTH} letters, digits, `.`, `_` and `-`, the first no `.` or `-`"
     )]
     Name(String),
-    /// There is no such guest.
-    #[error("--guest {0:?}: there is only `tiny`; boot an image of your own with --disk")]
-    NoGuest(String),
+    /// The guest is for another architecture.
+    #[error("--target {asked}: the guest {guest} is for {target}")]
+    OtherTarget {
+        /// The guest.
+        guest: String,
+        /// Its architecture.
+        target: Target,
+        /// What was asked for.
+        asked: Target,
+    },
     /// The tiny guest does nothing by itself.
     #[error("what is to be recorded? give the tiny guest a command after `--`, or boot an image with --disk")]
     NoCommand,
@@ -166,16 +173,16 @@ impl RecError {
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            RecError::Name(_) | RecError::NoGuest(_) | RecError::NoCommand | RecError::Startup => Exit::Usage,
+            RecError::Name(_) | RecError::OtherTarget { .. } | RecError::NoCommand | RecError::Startup => {
+                Exit::Usage
+            }
             RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => Exit::Usage,
-            RecError::Guest(_)
-            | RecError::Panda(_)
-            | RecError::Dist(_)
-            | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
+            RecError::Panda(_) | RecError::Dist(_) | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
             RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,
             RecError::Timeout { .. } | RecError::Boot { .. } => Exit::Guest,
             RecError::Died(..) | RecError::Process(_) => Exit::Guest,
             RecError::Interrupted => Exit::Interrupted,
+            RecError::Guest(error) => error.exit(),
             RecError::Left { error, .. } => error.exit(),
             RecError::Unreadable { .. } | RecError::Disk(_) | RecError::Port(_) | RecError::Memory(_) => {
                 Exit::Failed
@@ -214,10 +221,10 @@ impl Args {
         {
             return Err(RecError::Name(name.clone()));
         }
-        let panda = Panda::find(&context.home, &context.selection, self.target)?;
+        let subject = Subject::of(self, &context.home)?;
+        let panda = Panda::find(&context.home, &context.selection, subject.target)?;
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
-        let subject = Subject::of(self, &context.home)?;
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
         check_memory(subject.machine.memory_mib)?;

@@ -75,9 +75,7 @@ impl Plan<'_> {
         let serial: Vec<&str> = serial.iter().map(String::as_str).collect();
         let outside =
             Outside { serial: &serial, overlay: DISK, forwards: self.forwards, display: self.display };
-        let mut kernel = PathBuf::new();
-        let boot = self.subject.boot(&mut kernel);
-        self.subject.machine.record_args(boot, outside, &self.recctrl_args, self.plugins)
+        self.subject.machine.record_args(self.subject.boot(), outside, &self.recctrl_args, self.plugins)
     }
 
     fn plugins_folder(&self) -> PathBuf {
