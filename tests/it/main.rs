@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod disk;
 mod machine;
+mod maint;
 mod panda;
 mod rec;
 mod recorder;
+mod replay;
+mod runs;
 mod salvage;
 mod support;
 mod trace;
