@@ -10,12 +10,14 @@ use log::LevelFilter;
 
 use crate::bootstrap::{self, BootstrapError};
 use crate::config::{self, Config, ConfigCommand, ConfigError, Grammar};
+use crate::dist::DistError;
 use crate::doctor;
 use crate::exit::Exit;
+use crate::guest;
 use crate::panda::{self, Selection};
 use crate::target::Target;
 use crate::trace::log::cli::{TraceCommand, TraceError};
-use crate::{rec, trace};
+use crate::{maint, rec, replay, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -57,6 +59,9 @@ enum Command {
     /// Install a PANDA, or say where it is
     #[command(subcommand)]
     Panda(panda::command::Command),
+    /// Make, import and look after guests: what machines boot
+    #[command(subcommand)]
+    Guest(guest::command::Command),
     /// Say whether recording will work here, and what to do when it will not
     ///
     /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
@@ -67,7 +72,7 @@ enum Command {
         target: Target,
     },
 
-    /// Record one command in a guest, and verify the recording
+    /// Record what happens in a guest, and verify the recording
     ///
     /// Boots the tiny guest (Debian's kernel and busybox, fetched with apt the first time), runs the command in
     /// it, and records exactly that command, from its first instruction to its last. The recording is then
@@ -77,7 +82,13 @@ enum Command {
     /// The command's output is shown as it comes. Its exit status is part of the result; pandacap's own tells
     /// whether there is a verified trace: 0 if so, 4 if it does not replay, 5 if the guest or its machine
     /// failed, 130 after Ctrl-C, which keeps what was recorded until then.
-    Rec(rec::Args),
+    Rec(Box<rec::Args>),
+
+    /// Replay a trace, with plugins if you like
+    Replay(replay::Args),
+
+    /// Boot a disk image to change it, without recording
+    Maint(maint::Args),
 
     /// Check that traces are what was recorded, and that they replay
     ///
@@ -122,12 +133,24 @@ pub enum Error {
     /// PANDA could not be installed.
     #[error(transparent)]
     Install(#[from] panda::InstallError),
+    /// A guest could not be made or used.
+    #[error(transparent)]
+    Guest(#[from] guest::GuestError),
+    /// A file that belongs to pandacap is missing.
+    #[error(transparent)]
+    Dist(#[from] DistError),
     /// Nothing was recorded.
     #[error(transparent)]
     Rec(#[from] rec::RecError),
     /// A replay could not be tried.
     #[error(transparent)]
     Replay(#[from] trace::ReplayError),
+    /// A trace could not be replayed.
+    #[error(transparent)]
+    ReplayTrace(#[from] replay::ReplayTraceError),
+    /// An image could not be booted to change it.
+    #[error(transparent)]
+    Maint(#[from] maint::MaintError),
     /// A log could not be looked into or mended.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -150,7 +173,11 @@ impl Error {
         match self {
             Error::Panda(_) => Exit::Missing,
             Error::Install(error) if error.is_missing() => Exit::Missing,
+            Error::Guest(error) => error.exit(),
+            Error::Dist(_) => Exit::Missing,
             Error::Rec(error) => error.exit(),
+            Error::ReplayTrace(error) => error.exit(),
+            Error::Maint(error) => error.exit(),
             Error::Replay(trace::ReplayError::Interrupted) => Exit::Interrupted,
             _ => Exit::Failed,
         }
@@ -210,8 +237,11 @@ impl Cli {
         let context = self.context()?;
         match self.command {
             Command::Panda(command) => command.run(&context),
+            Command::Guest(command) => command.run(&context),
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
+            Command::Replay(args) => args.run(&context),
+            Command::Maint(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),
             Command::Trace(command) => Ok(command.run(context.json)?),
             Command::Bootstrap(command) => command.run(),

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use pandacap::guest::Tiny;
+use pandacap::guest::Guest;
 use pandacap::guest::cpio::Archive;
 use pandacap::panda::{Panda, Selection};
 use pandacap::target::Target;
@@ -35,7 +35,7 @@ poweroff -f
 /// A PANDA, a guest, and what they need of the checkout.
 pub struct Lab {
     panda: Panda,
-    guest: Tiny,
+    guest: Guest,
     /// Guest programs, by name.
     programs: Vec<(&'static str, Vec<u8>)>,
     plugin: PathBuf,
@@ -47,7 +47,7 @@ impl Lab {
     pub fn open(home: &Path, dist: &Path, scratch: &Path) -> Lab {
         let selection = Selection { panda: None, path: None };
         let panda = Panda::find(home, &selection, Target::X86_64).unwrap();
-        let guest = Tiny::ready(home, Target::X86_64).unwrap();
+        let guest = Guest::ready_tiny(home, Target::X86_64).unwrap();
         let built = |file: &str| {
             let path = dist.join("x86_64").join(file);
             assert!(path.is_file(), "{} is not there: run scripts/build", path.display());
@@ -73,11 +73,15 @@ impl Lab {
             archive = archive.file(&format!("bin/{name}"), 0o755, program);
         }
         let own = archive.file("script", 0o644, script.as_bytes()).finish();
-        let initramfs = [fs::read(self.guest.initramfs()).unwrap(), own].concat();
+        let initramfs = [fs::read(self.guest.initramfs().unwrap()).unwrap(), own].concat();
         fs::write(dir.join("initramfs"), initramfs).unwrap();
 
         let mut panda = self.panda();
-        panda.current_dir(dir).arg("-kernel").arg(self.guest.kernel()).args(["-initrd", "initramfs"]);
+        panda
+            .current_dir(dir)
+            .arg("-kernel")
+            .arg(self.guest.kernel().unwrap())
+            .args(["-initrd", "initramfs"]);
         panda.args(["-append", "console=ttyS0 quiet panic=-1 no_timer_check 8250.nr_uarts=2"]);
         panda.args(["-serial", "file:console"]);
         if plugin == Plugin::Ours {

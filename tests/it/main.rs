@@ -4,11 +4,15 @@
 
 mod bootstrap;
 mod config;
+mod disk;
 mod gap;
 mod machine;
+mod maint;
 mod panda;
 mod rec;
 mod recorder;
+mod replay;
+mod runs;
 mod salvage;
 mod support;
 mod trace;

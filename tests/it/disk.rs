@@ -1,0 +1,130 @@
+//! A guest with a disk, small and quick: the tiny guest's kernel with its IDE driver, and an ext4 with busybox.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::sync::OnceLock;
+
+use assert_cmd::Command;
+use pandacap::guest::Guest;
+use pandacap::guest::cpio::Archive;
+use pandacap::target::Target;
+use tempfile::TempDir;
+
+use crate::support::{home, pandacap};
+
+/// The modules that find an IDE disk, in the order in which the kernel takes them.
+const MODULES: [&str; 5] = ["scsi/scsi_common", "scsi/scsi_mod", "ata/libata", "ata/ata_piix", "scsi/sd_mod"];
+
+/// The first process of the initramfs: finds the disk and goes on there.
+const INITRAMFS_INIT: &str = "#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t devtmpfs none /dev
+for module in 0 1 2 3 4; do insmod /modules/$module.ko; done
+mount -t ext4 /dev/sda /disk
+exec switch_root /disk /bin/init
+";
+
+/// The first process on the disk: runs the test's script, then powers off.
+const INIT: &str = "#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin HOME=/
+mount -t devtmpfs none /dev; mount -t proc none /proc; mount -o remount,rw /
+. /script
+sync; poweroff -f
+";
+
+/// What the kernel is told.
+pub const APPEND: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
+
+struct Parts {
+    kernel: PathBuf,
+    initramfs: PathBuf,
+    busybox: PathBuf,
+    agent: PathBuf,
+}
+
+/// Debian's packages with kernel and busybox, unpacked once and kept in cargo's target folder.
+fn parts() -> &'static Parts {
+    static PARTS: OnceLock<Parts> = OnceLock::new();
+    PARTS.get_or_init(|| {
+        let tiny = Guest::ready_tiny(home(), Target::X86_64).unwrap();
+        let kernel =
+            &tiny.packages().iter().find(|package| package.name.starts_with("linux-image")).unwrap().name;
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let folder = scratch.join(format!("disk-{kernel}"));
+        if !folder.is_dir() {
+            let work = tempfile::tempdir_in(scratch).unwrap();
+            run(Process::new("apt-get")
+                .args(["-qq", "download", kernel, "busybox-static"])
+                .current_dir(&work));
+            for package in fs::read_dir(&work).unwrap().map(|entry| entry.unwrap().path()) {
+                run(Process::new("dpkg-deb").arg("-x").arg(package).arg(work.path().join("root")));
+            }
+            fs::rename(work.path().join("root"), &folder).unwrap();
+        }
+        let busybox = folder.join("bin/busybox");
+        let version = kernel.strip_prefix("linux-image-").unwrap();
+        let drivers = folder.join(format!("lib/modules/{version}/kernel/drivers"));
+        let folders = ["bin", "dev", "disk", "modules"].into_iter().fold(Archive::default(), Archive::folder);
+        let mut archive = folders.file("init", 0o755, INITRAMFS_INIT.as_bytes()).file(
+            "bin/busybox",
+            0o755,
+            &fs::read(&busybox).unwrap(),
+        );
+        for (index, module) in MODULES.iter().enumerate() {
+            let module = fs::read(drivers.join(format!("{module}.ko"))).unwrap();
+            archive = archive.file(&format!("modules/{index}.ko"), 0o644, &module);
+        }
+        let initramfs = folder.join("initramfs");
+        fs::write(&initramfs, archive.finish()).unwrap();
+        let agent = scratch.with_file_name("dist").join("x86_64/recctrlu");
+        Parts { kernel: tiny.kernel().unwrap(), initramfs, busybox, agent }
+    })
+}
+
+/// The kernel that boots the disk.
+pub fn kernel() -> &'static Path {
+    &parts().kernel
+}
+
+/// Its initramfs.
+pub fn initramfs() -> &'static Path {
+    &parts().initramfs
+}
+
+/// Makes the image `disk.img` in `folder`, which runs `script` when it is booted.
+pub fn image(folder: &Path, script: &str) -> PathBuf {
+    let root = tempfile::tempdir_in(folder).unwrap();
+    for name in ["bin", "dev", "proc"] {
+        fs::create_dir(root.path().join(name)).unwrap();
+    }
+    fs::copy(&parts().busybox, root.path().join("bin/busybox")).unwrap();
+    fs::copy(&parts().agent, root.path().join("bin/recctrlu")).unwrap();
+    fs::write(root.path().join("bin/init"), INIT).unwrap();
+    run(Process::new("chmod").arg("755").arg(root.path().join("bin/init")));
+    fs::write(root.path().join("script"), script).unwrap();
+    let image = folder.join("disk.img");
+    run(Process::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(root.path()).arg(&image).arg("16M"));
+    image
+}
+
+/// A folder with an image in it.
+pub fn lab(script: &str) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path(), script);
+    (dir, image)
+}
+
+/// `pandacap rec` of an image, into the folder `traces` beside it.
+pub fn rec(image: &Path) -> Command {
+    let mut command = pandacap(home());
+    command.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));
+    command.arg("--disk").arg(image).arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
+    command
+}
+
+fn run(command: &mut Process) {
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}

@@ -1,0 +1,67 @@
+//! `pandacap maint`: the image itself changes, unless traces depend on it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command as Process;
+
+use assert_cmd::Command;
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+
+use crate::disk::{APPEND, initramfs, kernel, lab, rec};
+use crate::support::{home, pandacap};
+
+fn maint(image: &Path) -> Command {
+    let mut command = pandacap(home());
+    command.args(["maint", "--no-kvm", "--mem", "128", "--append", APPEND, "--disk"]).arg(image);
+    command.arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
+    command
+}
+
+/// A file's content on an ext4 image.
+fn on_image(image: &Path, file: &str) -> String {
+    let output = Process::new("debugfs").args(["-R", &format!("cat {file}")]).arg(image).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_is_changed_is_on_the_image_afterwards_and_the_console_is_the_terminal() {
+    let (_dir, image) = lab("echo I am here; echo changed > /note; sync");
+    let run = maint(&image).assert().success();
+    run.stdout(contains("I am here")).stderr(contains("overlays on"));
+    assert_eq!(on_image(&image, "/note"), "changed\n");
+}
+
+#[test]
+fn an_image_that_traces_depend_on_is_changed_by_force_only() {
+    let (dir, image) = lab("recctrlu run a -- true; echo changed > /note; sync");
+    rec(&image).args(["--name", "r"]).assert().success();
+    maint(&image)
+        .assert()
+        .code(1)
+        .stderr(contains("the base of the disks of 1 traces").and(contains("--force")));
+    assert_eq!(on_image(&image, "/note"), "");
+    maint(&image).arg("--force").assert().success();
+    assert_eq!(on_image(&image, "/note"), "changed\n");
+    fs::remove_dir_all(dir.path().join("traces")).unwrap();
+    maint(&image).assert().success();
+}
+
+#[test]
+fn an_image_that_a_run_uses_is_left_alone() {
+    let (_dir, image) = lab("");
+    let hold = pandacap::vm::Base::inspect(&image).unwrap();
+    let run = hold.hold().unwrap();
+    maint(&image).assert().code(1).stderr(contains("in use by another pandacap"));
+    drop(run);
+    let maintenance = hold.hold_alone().unwrap();
+    rec(&image).assert().code(1).stderr(contains("in use by pandacap maint"));
+    drop(maintenance);
+}
+
+#[test]
+fn the_command_line_can_be_looked_at_first() {
+    let (_dir, image) = lab("");
+    let printed = maint(&image).args(["--dry-run", "--port-fwd", "ssh:0:l"]).assert().success();
+    printed.stdout(contains("hostfwd=tcp:127.0.0.1:")).stdout(contains("format=raw"));
+}

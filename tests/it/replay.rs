@@ -1,0 +1,44 @@
+//! `pandacap replay`: a trace runs again, with whatever looks at it.
+
+use std::fs;
+
+use predicates::str::contains;
+use serde_json::Value;
+
+use crate::support::{home, pandacap};
+
+#[test]
+fn a_trace_replays_with_plugins_and_only_its_end_is_a_success() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rec = pandacap(home());
+    rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).args(["--", "sh", "-c", "echo $((6 * 7))"]);
+    rec.assert().success();
+    let trace = dir.path().join("t");
+    let replay = |arguments: &[&str]| {
+        let mut replay = pandacap(home());
+        // Not the trace's folder: what plugins write goes where the user is.
+        replay.arg("replay").arg(&trace).args(arguments).current_dir(dir.path());
+        replay
+    };
+    let files = || fs::read_dir(&trace).unwrap().count();
+    let before = files();
+    let plain = replay(&[]).assert().success();
+    plain.stdout(contains("Replay completed successfully")).stdout(contains("instructions in"));
+    let output = replay(&["--json", "--plugin", "coverage:filename=seen.csv"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["replayed"]), (Some(0), &Value::Bool(true)), "{report}");
+    assert!(fs::metadata(dir.path().join("seen.csv")).unwrap().len() > 1000);
+    assert_eq!(files(), before);
+
+    replay(&["--plugin", "nosuch"]).assert().code(2).stderr(contains("no plugin \"nosuch\""));
+    replay(&["--plog", "a.plog"]).assert().code(3).stderr(contains("full PANDA"));
+    replay(&["--dry-run"]).assert().success().stdout(contains("-replay"));
+
+    let log = trace.join("t-rr-nondet.log");
+    let bytes = fs::read(&log).unwrap();
+    fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
+    replay(&[]).assert().code(4).stderr(contains("does not replay"));
+    fs::remove_file(&log).unwrap();
+    replay(&[]).assert().code(4).stderr(contains("t-rr-nondet.log"));
+    pandacap(home()).args(["replay", "nosuch"]).assert().code(4).stderr(contains("is not a trace"));
+}

@@ -1,0 +1,273 @@
+//! Whole runs of guests with disks: what they leave, what they never touch, and what they refuse to begin.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::disk::{APPEND, initramfs, kernel, lab, rec};
+use crate::support::{home, pandacap};
+
+/// Writes to the disk, and reads it back from the disk itself.
+const BUSY: &str = "
+recctrlu message up
+recctrlu run write -- sh -c 'dd if=/dev/urandom of=/data bs=64k count=32; sync'
+echo 3 > /proc/sys/vm/drop_caches
+recctrlu run read -- sh -c 'md5sum /data /bin/busybox; rm /data; sync'
+";
+
+fn sha256(path: &Path) -> String {
+    format!("{:x}", Sha256::digest(fs::read(path).unwrap()))
+}
+
+/// Everything in a folder, hidden things too.
+fn entries(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn json(output: &std::process::Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// How `pandacap verify` ends, and its report.
+fn verify(folder: &Path) -> (Option<i32>, Value) {
+    let output = pandacap(home()).args(["verify", "--json"]).arg(folder).output().unwrap();
+    (output.status.code(), json(&output))
+}
+
+#[test]
+fn a_disk_is_recorded_from_replayed_without_and_never_written_to() {
+    let (dir, image) = lab(BUSY);
+    let traces = dir.path().join("traces");
+    let before = sha256(&image);
+    let output = rec(&image).args(["--name", "r", "--json"]).output().unwrap();
+    let report = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    assert_eq!(entries(&traces), ["r-read_001", "r-write_000"]);
+    assert_eq!(sha256(&image), before);
+    for trace in report.as_array().unwrap() {
+        assert_eq!(trace["verification"]["replayed"], true);
+        assert_eq!(trace["disk"]["delta"], "disk.qcow2");
+    }
+    let delta = |trace: &str| fs::metadata(traces.join(trace).join("disk.qcow2")).unwrap();
+    assert_eq!(delta("r-read_001").ino(), delta("r-write_000").ino());
+    let console = fs::read_to_string(traces.join("r-read_001/console.log")).unwrap();
+    assert!(console.contains("/data") && console.contains("/bin/busybox"), "{console}");
+
+    // What is on the disk does not matter to a replay, nor whether there is one.
+    fs::remove_file(&image).unwrap();
+    let (code, report) = verify(&traces);
+    assert_eq!((code, report.as_array().unwrap().len()), (Some(0), 2), "{report}");
+}
+
+#[test]
+fn what_the_guest_wrote_can_be_dropped_and_the_number_of_recordings_bounded() {
+    let (dir, image) = lab(BUSY);
+    rec(&image).args(["--name", "r", "--discard-disk", "--nrec", "1"]).assert().success();
+    let traces = dir.path().join("traces");
+    assert_eq!(entries(&traces).len(), 1);
+    let trace = traces.join(&entries(&traces)[0]);
+    assert!(!trace.join("disk.qcow2").exists());
+    assert_eq!(verify(&trace).0, Some(0));
+}
+
+#[test]
+fn sessions_are_one_recording_from_the_first_open_to_the_last_close() {
+    let (dir, image) =
+        lab("recctrlu open_session alice; recctrlu open_session bob; recctrlu close_session; echo between
+         recctrlu close_session; echo after");
+    let output = rec(&image).args(["--name", "s", "--sessions", "--json"]).output().unwrap();
+    let report = json(&output);
+    assert_eq!((output.status.code(), report.as_array().unwrap().len()), (Some(0), 1), "{report}");
+    assert!(entries(&dir.path().join("traces"))[0].starts_with("s-alice"));
+}
+
+#[test]
+fn four_runs_at_once_in_one_folder_do_not_meet() {
+    let (dir, image) = lab("recctrlu run one -- sh -c 'echo $$ > /pid; sync'");
+    let before = sha256(&image);
+    let runs: Vec<Child> = (0..4).map(|_| start(&image, &["--port-fwd", "ssh:0:l"])).collect();
+    for mut run in runs {
+        assert_eq!(run.wait().unwrap().code(), Some(0));
+    }
+    let traces = dir.path().join("traces");
+    assert_eq!(entries(&traces).len(), 4, "{:?}", entries(&traces));
+    assert_eq!(verify(&traces).0, Some(0));
+    assert_eq!(sha256(&image), before);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_by_name_before_anything_is_written() {
+    let (dir, image) = lab("");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let in_use = format!("ssh:{}:l", taken.local_addr().unwrap().port());
+    for (arguments, named) in [
+        (&["--port-fwd", "ftp:1"][..], "FROM is \"ftp\""),
+        (&["--port-fwd", "ssh:1:x"], "SCOPE is \"x\""),
+        (&["--port-fwd", &in_use], "--port-fwd: port"),
+        (&["--port-fwd", "ssh:0", "--nic", "none"], "--nic e1000"),
+        (&["--nic", "e2000"], "--nic"),
+        (&["--target", "vax"], "--target"),
+        (&["--plugin", "../x"], "--plugin"),
+        (&["--plugin", "nosuch"], "no plugin \"nosuch\""),
+        (&["--plugin", "recctrl"], "pandacap's own"),
+        (&["--name", "a/b"], "--name"),
+        (&["--nrec", "0"], "--nrec"),
+        (&["--max-instr", "1,nrec=2"], "--max-instr"),
+        (&["--timeout-rec", "x"], "--timeout-rec"),
+        (&["--", "true"], "recctrlu run"),
+    ] {
+        rec(&image).args(arguments).assert().failure().stderr(contains(named));
+    }
+    for (memory, named) in [("3", "--mem"), ("1000G", "of memory left")] {
+        let mut command = pandacap(home());
+        command
+            .args(["rec", "--mem", memory, "--out"])
+            .arg(dir.path().join("traces"))
+            .arg("--disk")
+            .arg(&image);
+        command.assert().failure().stderr(contains(named));
+    }
+    let mut tiny = pandacap(home());
+    tiny.args(["rec", "--guest", "nosuch", "--", "true"])
+        .assert()
+        .code(3)
+        .stderr(contains("no guest \"nosuch\""));
+    assert_eq!(entries(dir.path()), ["disk.img"]);
+}
+
+#[test]
+fn an_image_that_cannot_be_booted_is_refused_before_anything_is_written() {
+    let (dir, image) = lab("");
+    let file = |name: &str| dir.path().join(name);
+    let qemu_img = |arguments: &[&str]| {
+        let status = Process::new("qemu-img").args(arguments).current_dir(dir.path()).status().unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    qemu_img(&["convert", "-O", "qcow2", "disk.img", "whole.qcow2"]);
+    for (name, of, left) in [("short.img", "disk.img", 9_000_000), ("short.qcow2", "whole.qcow2", 1_000_000)]
+    {
+        let bytes = fs::read(file(of)).unwrap();
+        fs::write(file(name), &bytes[..left]).unwrap();
+    }
+    let bytes = fs::read(file("whole.qcow2")).unwrap();
+    fs::write(file("shorter.qcow2"), &bytes[..bytes.len() - 1000]).unwrap();
+    let key = ["create", "-q", "--object", "secret,id=key,data=secret", "-f", "qcow2", "-o"];
+    qemu_img(
+        &[
+            &key[..],
+            &["encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10", "locked.qcow2", "1M"],
+        ]
+        .concat(),
+    );
+    qemu_img(&["convert", "-c", "-O", "qcow2", "-o", "compression_type=zstd", "disk.img", "new.qcow2"]);
+    fs::create_dir(file("folder")).unwrap();
+    let before = entries(dir.path());
+    for (name, said) in [
+        ("nosuch.img", "cannot read the image"),
+        ("folder", "not a regular file"),
+        ("short.img", "truncated"),
+        ("short.qcow2", "truncated"),
+        ("shorter.qcow2", "truncated"),
+        ("locked.qcow2", "encrypted"),
+        ("new.qcow2", "zstd compression"),
+    ] {
+        let image = image.with_file_name(name);
+        rec(&image).assert().code(1).stderr(contains(said).and(contains(name)));
+    }
+    assert_eq!(entries(dir.path()), before);
+}
+
+#[test]
+fn a_guest_that_does_not_boot_is_ended_and_its_console_shown() {
+    let (dir, image) = lab("recctrlu run a -- true");
+    let traces = dir.path().join("traces");
+    let boot = |append: &str, options: &[&str]| {
+        let mut command = pandacap(home());
+        command.args(["rec", "--mem", "128", "--append", append, "--out"]).arg(&traces).args(options);
+        command.arg("--disk").arg(&image).arg("--kernel").arg(kernel());
+        command.assert()
+    };
+    // Without its initramfs, the kernel has no driver for the disk.
+    boot("root=/dev/sda console=ttyS0", &[])
+        .code(5)
+        .stderr(contains("Unable to mount root fs").and(contains("initramfs")));
+    boot("root=/dev/sda rootwait console=ttyS0", &["--boot-timeout", "20"])
+        .code(5)
+        .stderr(contains("not booted within 20 s").and(contains("Waiting for root device")));
+    assert_eq!(entries(&traces), [""; 0]);
+}
+
+#[test]
+fn a_dry_run_prints_lines_that_a_shell_runs() {
+    let (dir, image) = lab("recctrlu run dry -- true");
+    let output = rec(&image).args(["--name", "dry", "--dry-run"]).output().unwrap();
+    assert_eq!(entries(dir.path()), ["disk.img"]);
+    let status =
+        Process::new("sh").arg("-ec").arg(String::from_utf8(output.stdout).unwrap()).status().unwrap();
+    assert!(status.success());
+    assert!(dir.path().join("traces/dry/dry_000-rr-nondet.log").is_file());
+}
+
+#[test]
+fn pandacap_killed_at_any_moment_leaves_the_image_and_finished_traces_as_they_are() {
+    let (dir, image) = lab("recctrlu run one -- sh -c 'dd if=/dev/urandom of=/data bs=64k count=16; sync'");
+    let before = sha256(&image);
+    let traces = dir.path().join("traces");
+    let began = Instant::now();
+    assert_eq!(start(&image, &["--name", "whole"]).wait().unwrap().code(), Some(0));
+    let whole = began.elapsed();
+    for moment in 0..20 {
+        let mut run = start(&image, &["--name", &format!("cut{moment}")]);
+        sleep(whole * (2 * moment + 1) / 40);
+        run.kill().unwrap();
+        run.wait().unwrap();
+    }
+    let killed = Instant::now();
+    while running_below(&traces) > 0 {
+        assert!(killed.elapsed() < Duration::from_secs(15), "a PANDA is still there");
+        sleep(Duration::from_millis(50));
+    }
+    assert_eq!(sha256(&image), before);
+    assert_eq!(verify(&traces).0, Some(0));
+
+    // What holds a recording is reported, and what holds none is cleaned up.
+    sleep(Duration::from_secs(3));
+    let next = rec(&image).args(["--name", "next"]).output().unwrap();
+    let said = String::from_utf8_lossy(&next.stderr).into_owned();
+    assert_eq!(next.status.code(), Some(0), "{said}");
+    for left in entries(&traces).iter().filter(|name| name.starts_with('.')) {
+        assert!(said.contains(left.as_str()), "{left} is not in {said}");
+        let files = entries(&traces.join(left));
+        assert!(files.iter().any(|file| file.ends_with("-rr-nondet.log")), "{left}: {files:?}");
+    }
+}
+
+/// Starts `pandacap rec` of an image, and leaves it running.
+fn start(image: &Path, options: &[&str]) -> Child {
+    let mut process = Process::new(env!("CARGO_BIN_EXE_pandacap"));
+    process.env("PANDACAP_HOME", home()).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
+    process.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));
+    process.arg("--disk").arg(image).arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
+    process.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// How many processes have a folder below `folder` as their working directory.
+fn running_below(folder: &Path) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let folders = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
+    folders.filter(|cwd: &PathBuf| cwd.starts_with(folder)).count()
+}
