@@ -29,7 +29,9 @@ use crate::interrupt::Interrupt;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
 use crate::trace::{Partial, PartialError, ReplayError, is_plain, leftovers};
-use crate::vm::{DiskError, NoMemory, NoPlugin, Overlays, PortError, ProcessError, check_memory};
+use crate::vm::{
+    DiskError, NoMemory, NoPlugin, NoSpace, Overlays, PortError, ProcessError, check_memory, check_space,
+};
 
 /// The files of a run.
 const CONSOLE: &str = "console.log";
@@ -93,6 +95,9 @@ pub enum RecError {
     /// The host is full.
     #[error(transparent)]
     Memory(#[from] NoMemory),
+    /// The disk is full.
+    #[error(transparent)]
+    Space(#[from] NoSpace),
     /// There is no PANDA.
     #[error(transparent)]
     Panda(#[from] PandaError),
@@ -184,9 +189,11 @@ impl RecError {
             RecError::Interrupted => Exit::Interrupted,
             RecError::Guest(error) => error.exit(),
             RecError::Left { error, .. } => error.exit(),
-            RecError::Unreadable { .. } | RecError::Disk(_) | RecError::Port(_) | RecError::Memory(_) => {
-                Exit::Failed
-            }
+            RecError::Unreadable { .. }
+            | RecError::Disk(_)
+            | RecError::Port(_)
+            | RecError::Memory(_)
+            | RecError::Space(_) => Exit::Failed,
             RecError::Partial(_) | RecError::Replay(_) | RecError::Files(_) => Exit::Failed,
         }
     }
@@ -228,6 +235,7 @@ impl Args {
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
         check_memory(subject.machine.memory_mib)?;
+        check_space(&self.out, subject.machine.memory_mib)?;
 
         let created = Timestamp::now();
         let mut plan = Plan {

@@ -188,6 +188,8 @@ struct Watch {
     show: bool,
     /// How many recordings have been announced as begun and as ended; none are when there is a command.
     announced: Option<(usize, usize)>,
+    /// The refusal that has been announced.
+    refused: Option<String>,
     began: Instant,
     progress: Option<Progress>,
 }
@@ -201,6 +203,7 @@ impl Watch {
             signs: Signs::new(folder.join(CONSOLE), plan.forwards),
             state: Sign::None,
             show: plan.show,
+            refused: None,
             announced: plan.command.is_empty().then_some((0, 0)),
             began: Instant::now(),
             progress: Some(Progress::waiting(&format!("booting {}", plan.subject.id.name))),
@@ -241,6 +244,12 @@ impl Watch {
 
     fn announce(&mut self) {
         let (Some((begun, ended)), Some(progress)) = (&mut self.announced, &self.progress) else { return };
+        if self.story.refused != self.refused {
+            self.refused.clone_from(&self.story.refused);
+            if let Some(why) = &self.refused {
+                progress.say(&format!("refused to record: {why}"));
+            }
+        }
         for recording in &self.story.recordings[*begun..] {
             progress.say(&format!("recording {}", recording.name));
             *begun += 1;
