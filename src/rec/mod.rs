@@ -136,11 +136,16 @@ pub enum RecError {
     /// recctrl refused.
     #[error("recctrl refused to record: {0}")]
     Refused(String),
-    /// It took too long to boot, or its kernel gave up.
+    /// Its kernel gave up.
     #[error(
-        "the guest has not booted within {after} s, or its kernel gave up: see that the kernel finds its disk \
-         (drivers in the initramfs, root= in --append), and give a slow one more --boot-timeout; the end of its \
-         console:{said}"
+        "the guest's kernel gave up before anything was recorded; where it does not find its disk, it needs the \
+         driver in its initramfs (--initrd) and root= in --append; the end of its console:{0}"
+    )]
+    Panic(String),
+    /// It took too long to boot.
+    #[error(
+        "the guest shows no sign of having booted within {after} s; see what its kernel waits for (the disk: a \
+         driver in --initrd, root= in --append), or give it more with --boot-timeout; the end of its console:{said}"
     )]
     Boot {
         /// Seconds.
@@ -184,7 +189,7 @@ impl RecError {
             RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => Exit::Usage,
             RecError::Panda(_) | RecError::Dist(_) | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
             RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,
-            RecError::Timeout { .. } | RecError::Boot { .. } => Exit::Guest,
+            RecError::Timeout { .. } | RecError::Boot { .. } | RecError::Panic(_) => Exit::Guest,
             RecError::Died(..) | RecError::Process(_) => Exit::Guest,
             RecError::Interrupted => Exit::Interrupted,
             RecError::Guest(error) => error.exit(),

@@ -50,8 +50,10 @@ pub(super) enum Cut {
     Interrupt,
     /// The run took too long.
     Timeout,
-    /// The guest has not booted in time, or never will.
+    /// The guest has not booted in time.
     Boot,
+    /// The guest's kernel has given up.
+    Panic,
 }
 
 /// What came of a run that recorded something.
@@ -131,7 +133,7 @@ impl Plan<'_> {
             let late = |limit: Duration| began.elapsed() > limit;
             cut = match run.state {
                 _ if interrupt.is_set() => Some(Cut::Interrupt),
-                Sign::Panic => Some(Cut::Boot),
+                Sign::Panic => Some(Cut::Panic),
                 Sign::None if late(self.boot_timeout) => Some(Cut::Boot),
                 _ if self.timeout.is_some_and(late) => Some(Cut::Timeout),
                 _ => None,
@@ -160,6 +162,7 @@ impl Plan<'_> {
         let command = !self.command.is_empty();
         match cut {
             Some(Cut::Interrupt) => RecError::Interrupted,
+            Some(Cut::Panic) => RecError::Panic(said(folder, CONSOLE)),
             Some(Cut::Boot) => {
                 RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }
             }
