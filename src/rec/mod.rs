@@ -29,7 +29,9 @@ use crate::interrupt::Interrupt;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
 use crate::trace::{Partial, PartialError, ReplayError, is_plain, leftovers};
-use crate::vm::{DiskError, NoMemory, NoPlugin, Overlays, PortError, ProcessError, check_memory};
+use crate::vm::{
+    DiskError, NoMemory, NoPlugin, NoSpace, Overlays, PortError, ProcessError, check_memory, check_space,
+};
 
 /// The files of a run.
 const CONSOLE: &str = "console.log";
@@ -93,6 +95,9 @@ pub enum RecError {
     /// The host is full.
     #[error(transparent)]
     Memory(#[from] NoMemory),
+    /// The disk is full.
+    #[error(transparent)]
+    Space(#[from] NoSpace),
     /// There is no PANDA.
     #[error(transparent)]
     Panda(#[from] PandaError),
@@ -131,11 +136,16 @@ pub enum RecError {
     /// recctrl refused.
     #[error("recctrl refused to record: {0}")]
     Refused(String),
-    /// It took too long to boot, or its kernel gave up.
+    /// Its kernel gave up.
     #[error(
-        "the guest has not booted within {after} s, or its kernel gave up: see that the kernel finds its disk \
-         (drivers in the initramfs, root= in --append), and give a slow one more --boot-timeout; the end of its \
-         console:{said}"
+        "the guest's kernel gave up before anything was recorded; where it does not find its disk, it needs the \
+         driver in its initramfs (--initrd) and root= in --append; the end of its console:{0}"
+    )]
+    Panic(String),
+    /// It took too long to boot.
+    #[error(
+        "the guest shows no sign of having booted within {after} s; see what its kernel waits for (the disk: a \
+         driver in --initrd, root= in --append), or give it more with --boot-timeout; the end of its console:{said}"
     )]
     Boot {
         /// Seconds.
@@ -179,14 +189,16 @@ impl RecError {
             RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => Exit::Usage,
             RecError::Panda(_) | RecError::Dist(_) | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
             RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,
-            RecError::Timeout { .. } | RecError::Boot { .. } => Exit::Guest,
+            RecError::Timeout { .. } | RecError::Boot { .. } | RecError::Panic(_) => Exit::Guest,
             RecError::Died(..) | RecError::Process(_) => Exit::Guest,
             RecError::Interrupted => Exit::Interrupted,
             RecError::Guest(error) => error.exit(),
             RecError::Left { error, .. } => error.exit(),
-            RecError::Unreadable { .. } | RecError::Disk(_) | RecError::Port(_) | RecError::Memory(_) => {
-                Exit::Failed
-            }
+            RecError::Unreadable { .. }
+            | RecError::Disk(_)
+            | RecError::Port(_)
+            | RecError::Memory(_)
+            | RecError::Space(_) => Exit::Failed,
             RecError::Partial(_) | RecError::Replay(_) | RecError::Files(_) => Exit::Failed,
         }
     }
@@ -228,6 +240,7 @@ impl Args {
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
         check_memory(subject.machine.memory_mib)?;
+        check_space(&self.out, subject.machine.memory_mib)?;
 
         let created = Timestamp::now();
         let mut plan = Plan {

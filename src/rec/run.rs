@@ -50,8 +50,10 @@ pub(super) enum Cut {
     Interrupt,
     /// The run took too long.
     Timeout,
-    /// The guest has not booted in time, or never will.
+    /// The guest has not booted in time.
     Boot,
+    /// The guest's kernel has given up.
+    Panic,
 }
 
 /// What came of a run that recorded something.
@@ -131,7 +133,7 @@ impl Plan<'_> {
             let late = |limit: Duration| began.elapsed() > limit;
             cut = match run.state {
                 _ if interrupt.is_set() => Some(Cut::Interrupt),
-                Sign::Panic => Some(Cut::Boot),
+                Sign::Panic => Some(Cut::Panic),
                 Sign::None if late(self.boot_timeout) => Some(Cut::Boot),
                 _ if self.timeout.is_some_and(late) => Some(Cut::Timeout),
                 _ => None,
@@ -160,6 +162,7 @@ impl Plan<'_> {
         let command = !self.command.is_empty();
         match cut {
             Some(Cut::Interrupt) => RecError::Interrupted,
+            Some(Cut::Panic) => RecError::Panic(said(folder, CONSOLE)),
             Some(Cut::Boot) => {
                 RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }
             }
@@ -188,6 +191,8 @@ struct Watch {
     show: bool,
     /// How many recordings have been announced as begun and as ended; none are when there is a command.
     announced: Option<(usize, usize)>,
+    /// The refusal that has been announced.
+    refused: Option<String>,
     began: Instant,
     progress: Option<Progress>,
 }
@@ -201,6 +206,7 @@ impl Watch {
             signs: Signs::new(folder.join(CONSOLE), plan.forwards),
             state: Sign::None,
             show: plan.show,
+            refused: None,
             announced: plan.command.is_empty().then_some((0, 0)),
             began: Instant::now(),
             progress: Some(Progress::waiting(&format!("booting {}", plan.subject.id.name))),
@@ -241,6 +247,12 @@ impl Watch {
 
     fn announce(&mut self) {
         let (Some((begun, ended)), Some(progress)) = (&mut self.announced, &self.progress) else { return };
+        if self.story.refused != self.refused {
+            self.refused.clone_from(&self.story.refused);
+            if let Some(why) = &self.refused {
+                progress.say(&format!("refused to record: {why}"));
+            }
+        }
         for recording in &self.story.recordings[*begun..] {
             progress.say(&format!("recording {}", recording.name));
             *begun += 1;

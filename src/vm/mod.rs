@@ -14,7 +14,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 pub use self::disk::{Base, DiskError, Hold};
-pub use self::host::{NoMemory, check_memory};
+pub use self::host::{NoMemory, NoSpace, check_memory, check_space};
 pub use self::net::{Nic, PortError, PortForward, Protocol};
 pub use self::overlays::Overlays;
 pub use self::plugin::{NoPlugin, PluginSpec};

@@ -207,7 +207,7 @@ fn a_guest_that_does_not_boot_is_ended_and_its_console_shown() {
         .stderr(contains("Unable to mount root fs").and(contains("initramfs")));
     boot("root=/dev/sda rootwait console=ttyS0", &["--boot-timeout", "20"])
         .code(5)
-        .stderr(contains("not booted within 20 s").and(contains("Waiting for root device")));
+        .stderr(contains("no sign of having booted within 20 s").and(contains("Waiting for root device")));
     assert_eq!(entries(&traces), [""; 0]);
 }
 
