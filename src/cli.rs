@@ -14,7 +14,7 @@ use crate::guest;
 use crate::panda::{self, Selection};
 use crate::target::Target;
 use crate::trace::log::cli::{TraceCommand, TraceError};
-use crate::{rec, trace};
+use crate::{maint, rec, replay, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -58,8 +58,14 @@ enum Command {
         target: Target,
     },
 
-    /// Record one command in a guest, and verify the recording
-    Rec(rec::Args),
+    /// Record what happens in a guest, and verify the recording
+    Rec(Box<rec::Args>),
+
+    /// Replay a trace, with plugins if you like
+    Replay(replay::Args),
+
+    /// Boot a disk image to change it, without recording
+    Maint(maint::Args),
 
     /// Check that traces are what was recorded, and that they replay
     ///
@@ -98,6 +104,12 @@ pub enum Error {
     /// A replay could not be tried.
     #[error(transparent)]
     Replay(#[from] trace::ReplayError),
+    /// A trace could not be replayed.
+    #[error(transparent)]
+    ReplayTrace(#[from] replay::ReplayTraceError),
+    /// An image could not be booted to change it.
+    #[error(transparent)]
+    Maint(#[from] maint::MaintError),
     /// A log could not be looked into or mended.
     #[error(transparent)]
     Trace(#[from] TraceError),
@@ -112,6 +124,8 @@ impl Error {
             Error::Guest(error) => error.exit(),
             Error::Dist(_) => Exit::Missing,
             Error::Rec(error) => error.exit(),
+            Error::ReplayTrace(error) => error.exit(),
+            Error::Maint(error) => error.exit(),
             Error::Replay(trace::ReplayError::Interrupted) => Exit::Interrupted,
             _ => Exit::Failed,
         }
@@ -155,6 +169,8 @@ impl Cli {
             Command::Guest(command) => command.run(&context),
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
+            Command::Replay(args) => args.run(&context),
+            Command::Maint(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),
             Command::Trace(command) => Ok(command.run(context.json)?),
         }

@@ -26,6 +26,21 @@ impl Progress {
         Progress::show(ProgressBar::new(100), "{msg} [{bar:32}] {percent} % {elapsed}", what)
     }
 
+    /// Says something beside it.
+    pub fn say(&self, line: &str) {
+        self.aside(|| eprintln!("{line}"));
+    }
+
+    /// Does something that writes to the terminal.
+    pub fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.0.suspend(write)
+    }
+
+    /// Says anew what is going on.
+    pub fn note(&self, what: &str) {
+        self.0.set_message(what.to_owned());
+    }
+
     /// So many percent are done.
     pub fn reach(&self, percent: f64) {
         self.0.set_position(percent as u64);

@@ -7,11 +7,12 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::json;
 
-use super::{Guest, GuestError, Origin, debian, remove, tiny};
+use super::{Guest, GuestError, GuestManifest, Origin, debian, remove, tiny};
 use crate::cli::{Context, Error};
 use crate::dist;
 use crate::exit::Exit;
 use crate::target::Target;
+use crate::vm::Nic;
 
 /// What can be done about guests.
 #[derive(Debug, Subcommand)]
@@ -121,7 +122,7 @@ fn list(context: &Context) -> Result<(), Error> {
             format!("{} MiB", manifest.memory_mib),
             format!("{:.1} MiB", mib(guest.bytes())),
             manifest.disk.as_ref().map_or("-".to_owned(), |disk| disk.format.clone()),
-            manifest.nic.clone().unwrap_or("-".to_owned()),
+            nic(manifest, "-"),
             origin(&manifest.origin),
         ]);
     }
@@ -163,7 +164,7 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
     if let (Some(disk), Some(path)) = (&manifest.disk, guest.disk()) {
         row("disk", format!("{} ({}, {:.0} MiB)", path.display(), disk.format, mib(disk.bytes)))?;
     }
-    row("network", manifest.nic.clone().unwrap_or("none".to_owned()))?;
+    row("network", nic(manifest, "none"))?;
     if let Some(kernel) = guest.kernel() {
         row("kernel", kernel.display().to_string())?;
         row("told", manifest.append.clone())?;
@@ -177,6 +178,10 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
         row("", format!("{} {} ({:.1} MiB)", &digest.sha256[..12], file, mib(digest.bytes)))?;
     }
     Ok(())
+}
+
+fn nic(manifest: &GuestManifest, none: &str) -> String {
+    manifest.nic.as_ref().map_or(none, Nic::model).to_owned()
 }
 
 fn mib(bytes: u64) -> f64 {

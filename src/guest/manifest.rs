@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::apt::Package;
 use crate::digest::FileDigest;
 use crate::target::Target;
+use crate::vm::Nic;
 
 /// The manifest's name in a guest's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -32,8 +33,8 @@ pub struct GuestManifest {
     pub append: String,
     /// Its disk, which no machine ever writes to; none where the initramfs is all.
     pub disk: Option<Disk>,
-    /// PANDA's name for its network card, for instance `e1000`.
-    pub nic: Option<String>,
+    /// Its network card.
+    pub nic: Option<Nic>,
     /// What tells that it has booted.
     pub booted: Sign,
     /// How to log in.

@@ -23,6 +23,7 @@ pub use self::tool::ToolError;
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
+use crate::vm::Machine;
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +119,9 @@ pub struct Guest {
     _lock: Arc<File>,
 }
 
+/// A guest's name, and the guest unless it cannot be used.
+pub type Listed = (String, Result<Guest, GuestError>);
+
 /// Where the guests of `home` are kept.
 pub fn guests(home: &Path) -> PathBuf {
     home.join("guests")
@@ -158,7 +162,7 @@ impl Guest {
     }
 
     /// The guests of `home` by name; those that cannot be used as the reason why.
-    pub fn list(home: &Path) -> Result<Vec<(String, Result<Guest, GuestError>)>, GuestError> {
+    pub fn list(home: &Path) -> Result<Vec<Listed>, GuestError> {
         let guests = guests(home);
         let entries = match fs::read_dir(&guests) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -202,6 +206,20 @@ impl Guest {
     pub fn disk(&self) -> Option<PathBuf> {
         // A path that is whole stays what it is.
         Some(self.folder.join(&self.manifest.disk.as_ref()?.file))
+    }
+
+    /// The machine that it is meant for.
+    pub fn machine(&self) -> Machine {
+        let manifest = &self.manifest;
+        Machine {
+            memory_mib: manifest.memory_mib,
+            serial_ports: if manifest.disk.is_some() { 1 } else { tiny::MACHINE.serial_ports },
+            disk_bytes: manifest.disk.as_ref().map(|disk| disk.bytes),
+            nic: manifest.nic.clone(),
+            // Boot loaders want a screen.
+            vga: manifest.kernel.is_none(),
+            more: Vec::new(),
+        }
     }
 
     /// The packages that it was made from; none are known of an imported one.

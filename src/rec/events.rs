@@ -7,18 +7,27 @@ use super::tail::Tail;
 /// What is known of a run so far. Events and fields that are not known are none of our business.
 #[derive(Debug, Default)]
 pub(super) struct Story {
-    /// The name of the first recording's files.
-    pub(super) recording: Option<String>,
+    /// The recordings, in order.
+    pub(super) recordings: Vec<Recorded>,
+    /// Why a recording was refused.
+    pub(super) refused: Option<String>,
+    /// The command's exit status, which the guest reports when nothing is recorded.
+    pub(super) exit_status: Option<u8>,
+    /// Whether the guest has said anything.
+    pub(super) heard: bool,
+}
+
+/// What is known of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Recorded {
+    /// The name of its files.
+    pub(super) name: String,
     /// When it began, in Unix seconds.
-    pub(super) began: Option<f64>,
+    pub(super) began: f64,
     /// When it ended.
     pub(super) ended: Option<f64>,
     /// Why it ended.
     pub(super) why: Option<String>,
-    /// Why a recording was refused.
-    pub(super) refused: Option<String>,
-    /// The command's exit status, which the guest reports once nothing is recorded any more.
-    pub(super) exit_status: Option<u8>,
 }
 
 #[derive(Deserialize)]
@@ -43,21 +52,26 @@ impl Story {
         Ok(())
     }
 
+    /// The recording that is on.
+    fn current(&mut self) -> Option<&mut Recorded> {
+        self.recordings.last_mut().filter(|recording| recording.ended.is_none())
+    }
+
     fn take(&mut self, event: Event) {
-        let ours = self.recording.is_some() && event.name == self.recording;
-        match event.event.as_str() {
-            "began" if self.recording.is_none() => {
-                self.recording = event.name;
-                self.began = Some(event.t);
+        self.heard |= matches!(event.event.as_str(), "asked" | "began" | "message" | "refused");
+        match (event.event.as_str(), event.name) {
+            ("began", Some(name)) => {
+                self.recordings.push(Recorded { name, began: event.t, ended: None, why: None });
             }
-            "began" => log::warn!("the guest began another recording, which is not kept"),
-            "ended" if ours => {
-                self.ended = Some(event.t);
-                self.why = event.why;
+            ("ended", Some(name)) => {
+                if let Some(recording) = self.current().filter(|recording| recording.name == name) {
+                    recording.ended = Some(event.t);
+                    recording.why = event.why;
+                }
             }
-            "refused" => self.refused = event.why,
-            // The command can leave messages as well, as long as it runs.
-            "message" if self.began.is_none() || self.ended.is_some() => {
+            ("refused", _) => self.refused = event.why,
+            // What is recorded can leave messages as well.
+            ("message", _) if self.current().is_none() => {
                 let status = event.text.as_deref().and_then(|text| text.strip_prefix("exit="));
                 self.exit_status = self.exit_status.or(status.and_then(|status| status.parse().ok()));
             }
@@ -87,9 +101,16 @@ mod tests {
             "not JSON",
             r#"{"v":1,"t":4.0,"event":"ended","name":"ls_000","why":"guest"}"#,
             r#"{"v":1,"t":4.1,"event":"message","text":"exit=3","name":null}"#,
+            r#"{"v":1,"t":5.0,"event":"began","name":"b_001"}"#,
         ]);
-        assert_eq!((story.began, story.ended), (Some(3.5), Some(4.0)));
-        assert_eq!((story.recording.as_deref(), story.why.as_deref()), (Some("ls_000"), Some("guest")));
+        let ended = Recorded {
+            name: "ls_000".to_owned(),
+            began: 3.5,
+            ended: Some(4.0),
+            why: Some("guest".to_owned()),
+        };
+        let on = Recorded { name: "b_001".to_owned(), began: 5.0, ended: None, why: None };
+        assert_eq!(story.recordings, [ended, on]);
         assert_eq!(story.exit_status, Some(3));
     }
 
@@ -102,5 +123,11 @@ mod tests {
             r#"{"event":"message","text":"exit=1"}"#,
         ]);
         assert_eq!(story.exit_status, Some(1));
+    }
+
+    #[test]
+    fn a_guest_is_heard_once_it_asks_for_something() {
+        assert!(!story(&[r#"{"event":"loaded"}"#]).heard);
+        assert!(story(&[r#"{"event":"loaded"}"#, r#"{"event":"asked","name":"a"}"#]).heard);
     }
 }

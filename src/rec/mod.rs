@@ -1,67 +1,44 @@
-//! `pandacap rec`: a command, recorded in a guest, as a verified trace.
+//! `pandacap rec`: what happens in a guest, recorded as verified traces.
 
+mod args;
+mod booted;
 mod events;
+mod keep;
 mod report;
 mod run;
+mod subject;
 mod tail;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::thread;
 use std::time::Duration;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use self::run::{Cut, Outcome, Plan};
+pub use self::args::{Args, mib};
+use self::keep::{Kept, Run};
+use self::run::{Cut, Plan};
+use self::subject::Subject;
 use crate::cli::{Context, Error};
-use crate::digest::FileDigest;
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
-use crate::guest::{Guest, GuestError, tiny};
+use crate::guest::GuestError;
 use crate::interrupt::Interrupt;
-use crate::panda::Panda;
-use crate::progress::Progress;
+use crate::panda::{Panda, PandaError};
 use crate::target::Target;
-use crate::trace::{
-    Arguments, GuestId, Manifest, Partial, PartialError, Recording, ReplayError, SCHEMA, Verification,
-    is_plain, log_name, replay, snapshot_name,
-};
-use crate::vm::ProcessError;
+use crate::trace::{Partial, PartialError, ReplayError, is_plain, leftovers};
+use crate::vm::{DiskError, NoMemory, NoPlugin, Overlays, PortError, ProcessError, check_memory};
 
+/// The files of a run.
+const CONSOLE: &str = "console.log";
+const OUTPUT: &str = "output.log";
+const EVENTS: &str = "events.jsonl";
+const PANDA_LOG: &str = "record.log";
 const REPLAY_LOG: &str = "replay.log";
-
-/// What was typed.
-///
-/// Boots the tiny guest (Debian's kernel and busybox, fetched with apt the first time), runs the command in
-/// it, and records exactly that command: from its first instruction to its last. The recording is then
-/// replayed on a PANDA without recctrl, and kept as a trace: a folder with the recording, its manifest and
-/// its logs, which `pandacap verify` checks at any time.
-///
-/// The command's output is shown as it comes; its exit status is part of the result and changes nothing about
-/// pandacap's own, which tells whether there is a verified trace.
-#[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
-pub struct Args {
-    /// The trace's name: letters, digits, `.`, `_` and `-` [default: the command's name and the time]
-    #[arg(long)]
-    name: Option<String>,
-
-    /// Where the trace's folder is made
-    #[arg(long, value_name = "DIR", default_value = "traces")]
-    out: PathBuf,
-
-    /// End the run after so many seconds, for a guest that never boots or a command that never ends; what was
-    /// recorded until then is kept
-    #[arg(long, value_name = "SECS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: u64,
-
-    /// The command and its arguments, which reach the guest byte for byte
-    #[arg(last = true, required = true, value_name = "CMD")]
-    command: Vec<OsString>,
-}
+const DISK: &str = "disk.qcow2";
+const INITRAMFS: &str = "initramfs.cpio";
 
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +48,47 @@ pub enum RecError {
         "--name {0:?}: use at most {NAME_LENGTH} letters, digits, `.`, `_` and `-`, the first no `.` or `-`"
     )]
     Name(String),
+    /// There is no such guest.
+    #[error("--guest {0:?}: there is only `tiny`; boot an image of your own with --disk")]
+    NoGuest(String),
+    /// The tiny guest does nothing by itself.
+    #[error("what is to be recorded? give the tiny guest a command after `--`, or boot an image with --disk")]
+    NoCommand,
+    /// The image decides what runs in it.
+    #[error(
+        "a command after `--` reaches the tiny guest only; in a guest with a disk, `recctrlu run NAME -- CMD` \
+         records one"
+    )]
+    Startup,
+    /// A port that leads nowhere.
+    #[error("--port-fwd: the guest has no network card; give it one, as in --nic e1000")]
+    NoNic,
+    /// No machine that boots a disk.
+    #[error("--disk: an image can be booted on x86_64 and i386, and not on {0}")]
+    Target(Target),
+    /// Something to boot cannot be read.
+    #[error("cannot read {}: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The image cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A port cannot be used.
+    #[error("--port-fwd: {0}")]
+    Port(#[from] PortError),
+    /// A plugin is not there.
+    #[error("--plugin: {0}")]
+    Plugin(#[from] NoPlugin),
+    /// The host is full.
+    #[error(transparent)]
+    Memory(#[from] NoMemory),
+    /// There is no PANDA.
+    #[error(transparent)]
+    Panda(#[from] PandaError),
     /// The guest is missing.
     #[error(transparent)]
     Guest(#[from] GuestError),
@@ -89,6 +107,14 @@ pub enum RecError {
     /// Files of the run cannot be handled.
     #[error("cannot handle the files of the run: {0}")]
     Files(#[from] io::Error),
+    /// Recorded, and not made a trace.
+    #[error("{error}; what was recorded is left in {}", .folder.display())]
+    Left {
+        /// Where.
+        folder: PathBuf,
+        /// Why.
+        error: Box<RecError>,
+    },
     /// The guest has no such command.
     #[error("the guest cannot run the command, so nothing was recorded:{0}")]
     Command(String),
@@ -98,6 +124,18 @@ pub enum RecError {
     /// recctrl refused.
     #[error("recctrl refused to record: {0}")]
     Refused(String),
+    /// It took too long to boot, or its kernel gave up.
+    #[error(
+        "the guest has not booted within {after} s, or its kernel gave up: see that the kernel finds its disk \
+         (drivers in the initramfs, root= in --append), and give a slow one more --boot-timeout; the end of its \
+         console:{said}"
+    )]
+    Boot {
+        /// Seconds.
+        after: u64,
+        /// The end of the console.
+        said: String,
+    },
     /// It took too long.
     #[error("nothing was recorded within {after} s; the end of the guest's console:{said}")]
     Timeout {
@@ -114,18 +152,34 @@ pub enum RecError {
     Interrupted,
 }
 
-/// The longest name of a trace: recctrl adds to it, and the whole has to be a plain name.
+/// What a run has made.
+#[derive(Debug)]
+struct Made {
+    kept: Vec<Kept>,
+    cut: Option<Cut>,
+}
+
+/// The longest name of a run: recctrl adds to it, and the whole has to be a plain name.
 const NAME_LENGTH: usize = 100;
 
 impl RecError {
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            RecError::Name(_) => Exit::Usage,
-            RecError::Guest(_) | RecError::Dist(_) => Exit::Missing,
+            RecError::Name(_) | RecError::NoGuest(_) | RecError::NoCommand | RecError::Startup => Exit::Usage,
+            RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => Exit::Usage,
+            RecError::Guest(_)
+            | RecError::Panda(_)
+            | RecError::Dist(_)
+            | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
             RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,
-            RecError::Timeout { .. } | RecError::Died(..) | RecError::Process(_) => Exit::Guest,
+            RecError::Timeout { .. } | RecError::Boot { .. } => Exit::Guest,
+            RecError::Died(..) | RecError::Process(_) => Exit::Guest,
             RecError::Interrupted => Exit::Interrupted,
+            RecError::Left { error, .. } => error.exit(),
+            RecError::Unreadable { .. } | RecError::Disk(_) | RecError::Port(_) | RecError::Memory(_) => {
+                Exit::Failed
+            }
             RecError::Partial(_) | RecError::Replay(_) | RecError::Files(_) => Exit::Failed,
         }
     }
@@ -135,92 +189,86 @@ impl Args {
     /// Records, verifies, reports.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
-        if let Some(name) = &self.name
-            && (!is_plain(name) || name.len() > NAME_LENGTH)
-        {
-            return Err(RecError::Name(name.clone()).into());
+        let Some(Made { kept, cut }) = self.record(context, &interrupt)? else {
+            return Ok(Exit::Done);
+        };
+        if self.command.is_empty() {
+            report::print_all(&kept, context.json)?;
+        } else if let [kept] = &kept[..] {
+            report::print(kept, context.json)?;
         }
-        let target = Target::X86_64;
-        let panda = Panda::find(&context.home, &context.selection, target)?;
-        let (folder, manifest, cut) = self.record(context, &panda, &interrupt)?;
-        report::print(&folder, &manifest, context.json)?;
-        Ok(match (cut, &manifest.verification) {
-            (Some(Cut::Interrupt), _) | (_, None) => Exit::Interrupted,
-            (_, Some(verification)) if !verification.replayed => Exit::Unverified,
-            (Some(Cut::Timeout), _) => Exit::Guest,
-            (None, _) => Exit::Done,
+        let verifications = || kept.iter().map(|kept| &kept.manifest.verification);
+        Ok(match cut {
+            Some(Cut::Interrupt) => Exit::Interrupted,
+            _ if verifications().any(Option::is_none) => Exit::Interrupted,
+            _ if verifications().flatten().any(|verification| !verification.replayed) => Exit::Unverified,
+            Some(Cut::Timeout) if !self.command.is_empty() => Exit::Guest,
+            _ => Exit::Done,
         })
     }
 
-    fn record(
-        &self,
-        context: &Context,
-        panda: &Panda,
-        interrupt: &Interrupt,
-    ) -> Result<(PathBuf, Manifest, Option<Cut>), RecError> {
-        let plugin = dist::find("panda_recctrl.so", panda.target)?;
-        let agent = dist::find("recctrlu", panda.target)?;
-        let guest = Guest::ready_tiny(&context.home, panda.target)?;
+    /// Does all of it; a dry run, which prints what would be done, makes nothing.
+    fn record(&self, context: &Context, interrupt: &Interrupt) -> Result<Option<Made>, RecError> {
+        if let Some(name) = &self.name
+            && (!is_plain(name) || name.len() > NAME_LENGTH)
+        {
+            return Err(RecError::Name(name.clone()));
+        }
+        let panda = Panda::find(&context.home, &context.selection, self.target)?;
+        let recctrl = dist::find("panda_recctrl.so", panda.target)?;
+        self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
+        let subject = Subject::of(self, &context.home)?;
+        let _hold = subject.base().map(|base| base.hold()).transpose()?;
+        let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
+        check_memory(subject.machine.memory_mib)?;
+
         let created = Timestamp::now();
-        let (name, partial) = self.claim(created)?;
-        let folder = partial.folder();
-        let plan = Plan {
-            panda,
-            plugin: &plugin,
-            guest: &guest,
-            agent: &fs::read(&agent)?,
-            name: &name,
+        let mut plan = Plan {
+            panda: &panda,
+            recctrl: &recctrl,
+            recctrl_args: self.recctrl(EVENTS),
+            plugins: &self.plugin,
+            subject: &subject,
+            forwards: &forwards,
+            display: self.display.as_deref(),
+            name: "",
             command: &self.command,
-            timeout: Duration::from_secs(self.timeout),
+            boot_timeout: Duration::from_secs(self.boot_timeout),
+            timeout: self.limit(),
             show: !context.json,
         };
-        let outcome = plan.run(folder, interrupt)?;
-        take_name(folder, &outcome.recording, &name)?;
-
-        let (files, verification) = thread::scope(|scope| {
-            let files = scope.spawn(|| digests(folder, &name));
-            let verification = match outcome.cut {
-                Some(Cut::Interrupt) => Ok(None),
-                _ => verify(panda, folder, &name, interrupt),
-            };
-            // A thread that panicked has said why.
-            (files.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), verification)
-        });
-        let (files, verification) = (files?, verification?);
-        let mut booted = guest.manifest.files.clone();
-        booted.insert("recctrlu".to_owned(), FileDigest::of(&agent)?);
-        let Outcome { ended, exit_status, arguments, seconds, cut, .. } = outcome;
-        let manifest = Manifest {
-            schema: SCHEMA,
-            created,
-            pandacap: env!("CARGO_PKG_VERSION").to_owned(),
-            target: panda.target,
-            panda: panda.into(),
-            guest: GuestId { name: guest.name.clone(), packages: guest.packages().to_owned(), files: booted },
-            machine: tiny::MACHINE,
-            arguments: Arguments { record: arguments, replay: tiny::MACHINE.replay_args(&name) },
-            command: self.command.clone(),
-            exit_status,
-            recording: Recording {
-                instructions: instructions(&folder.join(log_name(&name)))?,
-                ended,
-                snapshot_bytes: fs::metadata(folder.join(snapshot_name(&name)))?.len(),
-                log_bytes: fs::metadata(folder.join(log_name(&name)))?.len(),
-            },
-            seconds,
-            files,
-            verification,
-            name,
-        };
-        Ok((partial.finish(&manifest)?, manifest, cut))
+        if self.dry_run {
+            let name = self.name.clone().unwrap_or_else(|| self.default_name(&subject, created));
+            plan.name = &name;
+            let folder = std::path::absolute(&self.out)?.join(name.as_str());
+            let mut out = io::stdout().lock();
+            plan.dry(&folder).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            return Ok(None);
+        }
+        for folder in leftovers(&self.out) {
+            log::warn!(
+                "{} holds recordings of a run that was killed; see `pandacap trace salvage`, or remove it",
+                folder.display()
+            );
+        }
+        let (name, partial) = self.claim(&subject, created)?;
+        plan.name = &name;
+        for (asked, ready) in self.port_fwd.iter().zip(&forwards).filter(|(asked, _)| asked.host == 0) {
+            eprintln!("port {} of the guest is port {} of this machine", asked.guest, ready.host);
+        }
+        let outcome = plan.run(partial.folder(), interrupt)?;
+        let overlays = Overlays::of(&context.home);
+        let (out, discard_disk) = (&*self.out, self.discard_disk);
+        let run = Run { plan: &plan, outcome: &outcome, created, out, overlays: &overlays, discard_disk };
+        Ok(Some(Made { kept: run.keep(partial, interrupt)?, cut: outcome.cut }))
     }
 
-    /// The trace's name and its folder in the making.
-    fn claim(&self, now: Timestamp) -> Result<(String, Partial), RecError> {
+    /// The run's name and its folder in the making.
+    fn claim(&self, subject: &Subject, now: Timestamp) -> Result<(String, Partial), RecError> {
         if let Some(name) = &self.name {
             return Ok((name.clone(), Partial::claim(&self.out, name)?));
         }
-        let base = default_name(&self.command, now);
+        let base = self.default_name(subject, now);
         let mut name = base.clone();
         for count in 2.. {
             match Partial::claim(&self.out, &name) {
@@ -232,68 +280,15 @@ impl Args {
         }
         Err(RecError::Name(base))
     }
-}
 
-/// `ls-20260131-235959`
-fn default_name(command: &[OsString], now: Timestamp) -> String {
-    let program = command.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
-    let program = program.to_string_lossy();
-    let plain = protocol::Name::from_guest(program.trim_start_matches('-').as_bytes());
-    let program = plain.as_ref().map_or("command", |name| name.as_str());
-    let time = now.to_zoned(TimeZone::UTC).strftime("%Y%m%d-%H%M%S");
-    format!("{program:.40}-{time}")
-}
-
-/// Gives the recording the trace's name, and removes others that the guest may have made.
-fn take_name(folder: &Path, recorded: &str, name: &str) -> io::Result<()> {
-    for file in [snapshot_name, log_name] {
-        fs::rename(folder.join(file(recorded)), folder.join(file(name)))?;
+    /// `ls-20260131-235959`
+    fn default_name(&self, subject: &Subject, now: Timestamp) -> String {
+        let program = self.command.first().map(Path::new).and_then(Path::file_name);
+        let what = program.map_or(subject.id.name.clone().into(), OsString::from);
+        let what = what.to_string_lossy();
+        let plain = protocol::Name::from_guest(what.trim_start_matches(['-', '.']).as_bytes());
+        let what = plain.as_ref().map_or("run", |name| name.as_str());
+        let time = now.to_zoned(TimeZone::UTC).strftime("%Y%m%d-%H%M%S");
+        format!("{what:.40}-{time}")
     }
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let file = entry.file_name();
-        let ours = [snapshot_name(name), log_name(name)].iter().any(|ours| file == **ours);
-        if !ours && file.to_string_lossy().contains("-rr-") {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// The digests of every file that is final.
-fn digests(folder: &Path, name: &str) -> io::Result<std::collections::BTreeMap<String, FileDigest>> {
-    let logs = [run::CONSOLE, run::OUTPUT, run::EVENTS, run::PANDA_LOG].map(str::to_owned);
-    let files = logs.into_iter().chain([snapshot_name(name), log_name(name)]);
-    files.map(|file| FileDigest::of(&folder.join(&file)).map(|digest| (file, digest))).collect()
-}
-
-/// The guest instructions in a recording: the first thing in its log.
-fn instructions(log: &Path) -> io::Result<u64> {
-    let mut header = [0; 8];
-    io::Read::read_exact(&mut File::open(log)?, &mut header)?;
-    Ok(u64::from_le_bytes(header))
-}
-
-/// Replays the recording; `None` when that was interrupted.
-fn verify(
-    panda: &Panda,
-    folder: &Path,
-    name: &str,
-    interrupt: &Interrupt,
-) -> Result<Option<Verification>, RecError> {
-    let mut log = io::BufWriter::new(File::create(folder.join(REPLAY_LOG))?);
-    let progress = Progress::percent("replaying");
-    let percent = |done| progress.reach(done);
-    let replayed = match replay(panda, &tiny::MACHINE, folder, name, &mut log, interrupt, percent) {
-        Err(ReplayError::Interrupted) => None,
-        replayed => Some(replayed?),
-    };
-    log.flush()?;
-    Ok(replayed.map(|replay| Verification {
-        at: Timestamp::now(),
-        panda: panda.into(),
-        replayed: replay.failure.is_none(),
-        failure: replay.failure,
-        seconds: replay.seconds,
-    }))
 }

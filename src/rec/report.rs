@@ -7,6 +7,7 @@ use comfy_table::{Table, presets::NOTHING};
 use indicatif::HumanBytes;
 use serde::Serialize;
 
+use super::keep::Kept;
 use crate::trace::Manifest;
 
 #[derive(Serialize)]
@@ -16,13 +17,40 @@ struct Report<'a> {
     manifest: &'a Manifest,
 }
 
-/// Prints what was made: as a table, or as JSON the manifest with the trace's folder in `trace`.
-pub(super) fn print(trace: &Path, manifest: &Manifest, json: bool) -> io::Result<()> {
+impl<'a> From<&'a Kept> for Report<'a> {
+    fn from(kept: &'a Kept) -> Report<'a> {
+        Report { trace: &kept.folder, manifest: &kept.manifest }
+    }
+}
+
+/// Prints the one trace of a command: as a table, or as JSON the manifest with the trace's folder in `trace`.
+pub(super) fn print(kept: &Kept, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        serde_json::to_writer_pretty(&mut out, &Report { trace, manifest })?;
+        serde_json::to_writer_pretty(&mut out, &Report::from(kept))?;
         return writeln!(out);
     }
+    table(&mut out, kept)
+}
+
+/// Prints every trace of a run: as tables, or as JSON in an array.
+pub(super) fn print_all(kept: &[Kept], json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if json {
+        let reports: Vec<Report<'_>> = kept.iter().map(Report::from).collect();
+        serde_json::to_writer_pretty(&mut out, &reports)?;
+        return writeln!(out);
+    }
+    for (index, kept) in kept.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        table(&mut out, kept)?;
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<()> {
     let verification = manifest.verification.as_ref();
     let verified = match verification {
         Some(verification) if verification.replayed => "yes",
@@ -30,23 +58,27 @@ pub(super) fn print(trace: &Path, manifest: &Manifest, json: bool) -> io::Result
         None => "not yet",
     };
     let (recording, seconds) = (&manifest.recording, &manifest.seconds);
+    let status = manifest.exit_status.map_or("unknown".to_owned(), |status| status.to_string());
+    let disk = manifest.disk.as_ref().and_then(|disk| manifest.files.get(disk.delta.as_ref()?));
     let rows = [
-        ("trace", trace.display().to_string()),
-        ("exit status", manifest.exit_status.map_or("unknown".to_owned(), |status| status.to_string())),
-        ("instructions", recording.instructions.to_string()),
-        ("ended by", recording.ended.clone()),
-        ("snapshot", HumanBytes(recording.snapshot_bytes).to_string()),
-        ("log", HumanBytes(recording.log_bytes).to_string()),
-        ("boot", format!("{:.2} s", seconds.boot)),
-        ("record", format!("{:.2} s", seconds.record)),
-        ("replay", verification.map_or("-".to_owned(), |done| format!("{:.2} s", done.seconds))),
-        ("verified", verified.to_owned()),
+        ("trace", Some(folder.display().to_string())),
+        ("exit status", (!manifest.command.is_empty()).then_some(status)),
+        ("instructions", Some(recording.instructions.to_string())),
+        ("ended by", Some(recording.ended.clone())),
+        ("snapshot", Some(HumanBytes(recording.snapshot_bytes).to_string())),
+        ("log", Some(HumanBytes(recording.log_bytes).to_string())),
+        ("disk", disk.map(|delta| HumanBytes(delta.bytes).to_string())),
+        ("boot", Some(format!("{:.2} s", seconds.boot))),
+        ("record", Some(format!("{:.2} s", seconds.record))),
+        ("replay", Some(verification.map_or("-".to_owned(), |done| format!("{:.2} s", done.seconds)))),
+        ("verified", Some(verified.to_owned())),
     ];
     let mut table = Table::new();
-    table.load_preset(NOTHING).add_rows(rows.map(|(what, value)| [what.to_owned(), value]));
+    let rows = rows.into_iter().filter_map(|(what, value)| Some([what.to_owned(), value?]));
+    table.load_preset(NOTHING).add_rows(rows);
     writeln!(out, "{}", table.trim_fmt())?;
     if let Some(failure) = verification.and_then(|verification| verification.failure.as_ref()) {
-        eprintln!("pandacap: the recording does not replay: {failure}");
+        eprintln!("pandacap: {}: the recording does not replay: {failure}", folder.display());
     }
     Ok(())
 }

@@ -1,30 +1,25 @@
-//! One run of a machine: from PANDA's start until it has ended, with a recording or without.
+//! One run of a machine: from PANDA's start until it has ended, with recordings or without.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::RecError;
-use super::events::Story;
+use super::booted::{Sign, Signs};
+use super::events::{Recorded, Story};
+use super::subject::Subject;
 use super::tail::Tail;
-use crate::guest::{Guest, startup, tiny};
+use super::{CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
-use crate::trace::Seconds;
-use crate::vm::{Boot, Process};
+use crate::vm::{Outside, PluginSpec, PortForward, Process, shell};
 
-/// The files that a run leaves in its folder.
-pub(super) const CONSOLE: &str = "console.log";
-pub(super) const OUTPUT: &str = "output.log";
-pub(super) const EVENTS: &str = "events.jsonl";
-pub(super) const PANDA_LOG: &str = "record.log";
-/// Those that nobody needs afterwards.
-const INITRAMFS: &str = "initramfs.cpio";
+/// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
 /// How often the run is looked at.
 const TICK: Duration = Duration::from_millis(10);
@@ -33,12 +28,17 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) panda: &'a Panda,
-    pub(super) plugin: &'a Path,
-    pub(super) guest: &'a Guest,
-    pub(super) agent: &'a [u8],
+    pub(super) recctrl: &'a Path,
+    pub(super) recctrl_args: String,
+    pub(super) plugins: &'a [PluginSpec],
+    pub(super) subject: &'a Subject,
+    pub(super) forwards: &'a [PortForward],
+    pub(super) display: Option<&'a str>,
     pub(super) name: &'a str,
+    /// What the guest is to run; nothing when it is left to itself.
     pub(super) command: &'a [OsString],
-    pub(super) timeout: Duration,
+    pub(super) boot_timeout: Duration,
+    pub(super) timeout: Option<Duration>,
     /// Whether the command's output goes to standard output.
     pub(super) show: bool,
 }
@@ -50,94 +50,132 @@ pub(super) enum Cut {
     Interrupt,
     /// The run took too long.
     Timeout,
+    /// The guest has not booted in time, or never will.
+    Boot,
 }
 
 /// What came of a run that recorded something.
 #[derive(Debug)]
 pub(super) struct Outcome {
-    /// The name that recctrl gave the recording's files.
-    pub(super) recording: String,
-    /// Why the recording ended.
-    pub(super) ended: String,
+    /// What was recorded: at least one.
+    pub(super) recordings: Vec<Recorded>,
     pub(super) exit_status: Option<u8>,
     pub(super) arguments: Vec<String>,
-    pub(super) seconds: Seconds,
+    /// When PANDA was started, in Unix seconds.
+    pub(super) started: f64,
+    /// When it had ended.
+    pub(super) ended: f64,
     pub(super) cut: Option<Cut>,
 }
 
 impl Plan<'_> {
+    /// PANDA's arguments, firmware left out.
+    fn arguments(&self) -> Vec<String> {
+        let serial: Vec<String> = self.subject.serial().iter().map(|file| format!("file:{file}")).collect();
+        let serial: Vec<&str> = serial.iter().map(String::as_str).collect();
+        let outside =
+            Outside { serial: &serial, overlay: DISK, forwards: self.forwards, display: self.display };
+        let mut kernel = PathBuf::new();
+        let boot = self.subject.boot(&mut kernel);
+        self.subject.machine.record_args(boot, outside, &self.recctrl_args, self.plugins)
+    }
+
+    fn plugins_folder(&self) -> PathBuf {
+        Path::new(PLUGINS).join(format!("{}-softmmu/panda/plugins", self.panda.target))
+    }
+
+    /// The run as lines for a shell.
+    pub(super) fn dry(&self, folder: &Path) -> Vec<String> {
+        let folder = folder.to_string_lossy();
+        let quote = |words: &[&str]| shell_words::join(words);
+        let plugins = self.plugins_folder();
+        let plugins = plugins.to_string_lossy();
+        let recctrl = self.recctrl.to_string_lossy();
+        let mut lines = vec![
+            quote(&["mkdir", "-p", &folder]),
+            quote(&["cd", &folder]),
+            quote(&["mkdir", "-p", &plugins]),
+            quote(&["ln", "-s", &recctrl, &format!("{plugins}/panda_recctrl.so")]),
+        ];
+        match self.subject.base() {
+            Some(base) => lines.push(format!("qemu-img {}", shell_words::join(base.overlay_args(DISK)))),
+            None => {
+                lines.push("# initramfs.cpio is made by pandacap: the guest's, and the command".to_owned())
+            }
+        }
+        let mut command = self.panda.command();
+        command.args(self.arguments());
+        lines.push(format!("PANDA_DIR={PLUGINS} {}", shell(&command)));
+        lines
+    }
+
     /// Runs it in `folder`, which is empty.
     pub(super) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
-        self.prepare(folder)?;
-        let kernel = self.guest.kernel().unwrap_or_default();
-        let boot = Boot { kernel: &kernel, initramfs: INITRAMFS, append: tiny::APPEND };
-        let serial = [CONSOLE, OUTPUT].map(|file| format!("file:{file}"));
-        let arguments = tiny::MACHINE.record_args(boot, &serial.each_ref().map(String::as_str));
+        self.subject.prepare(folder, self.name, self.command)?;
+        let plugins = folder.join(self.plugins_folder());
+        fs::create_dir_all(&plugins)?;
+        symlink(self.recctrl, plugins.join("panda_recctrl.so"))?;
+        let arguments = self.arguments();
         let log = File::create(folder.join(PANDA_LOG))?;
-        let mut command = self.panda.command();
+        let mut command: Command = self.panda.command();
         command.args(&arguments).env("PANDA_DIR", PLUGINS);
         command.stdout(log.try_clone()?).stderr(log);
 
         let (began, started) = (Instant::now(), unix_seconds());
         let mut process = Process::start(command, folder)?;
-        let mut run = Watch::new(folder, self.show);
+        let mut run = Watch::new(folder, self);
         let mut cut = None;
         let status = loop {
             run.look()?;
             if let Some(status) = process.ended()? {
                 break status;
             }
-            cut = match () {
-                () if interrupt.is_set() => Some(Cut::Interrupt),
-                () if began.elapsed() > self.timeout => Some(Cut::Timeout),
-                () => None,
+            let late = |limit: Duration| began.elapsed() > limit;
+            cut = match run.state {
+                _ if interrupt.is_set() => Some(Cut::Interrupt),
+                Sign::Panic => Some(Cut::Boot),
+                Sign::None if late(self.boot_timeout) => Some(Cut::Boot),
+                _ if self.timeout.is_some_and(late) => Some(Cut::Timeout),
+                _ => None,
             };
-            // The guest powers off by itself once it has told the status; quitting is faster.
-            if cut.is_some() || run.story.exit_status.is_some() {
+            // The tiny guest powers off by itself once it has told the status; quitting is faster.
+            if cut.is_some() || (!self.command.is_empty() && run.story.exit_status.is_some()) {
                 break process.end()?;
             }
             sleep(TICK);
         };
         let ended = unix_seconds();
         run.look_to_the_end()?;
-        drop(run.booting);
-        fs::remove_file(folder.join(INITRAMFS))?;
+        let story = run.finish();
+        self.subject.clean(folder)?;
         fs::remove_dir_all(folder.join(PLUGINS))?;
 
-        let story = run.story;
-        let Some((recording, first)) = story.recording.zip(story.began) else {
-            return Err(match cut {
-                Some(Cut::Interrupt) => RecError::Interrupted,
-                Some(Cut::Timeout) => {
-                    RecError::Timeout { after: self.timeout.as_secs(), said: said(folder, CONSOLE) }
-                }
-                None => match (story.refused, story.exit_status) {
-                    (Some(why), _) => RecError::Refused(why),
-                    (None, Some(127 | 126)) => RecError::Command(said(folder, OUTPUT)),
-                    (None, Some(_)) => RecError::Agent(said(folder, OUTPUT)),
-                    (None, None) => RecError::Died(status, said(folder, PANDA_LOG) + &said(folder, CONSOLE)),
-                },
-            });
-        };
-        let last = story.ended.unwrap_or(ended);
-        Ok(Outcome {
-            recording,
-            ended: story.why.unwrap_or_else(|| "died".to_owned()),
-            exit_status: story.exit_status,
-            arguments,
-            seconds: Seconds { boot: first - started, record: last - first, shutdown: ended - last },
-            cut,
-        })
+        if story.recordings.is_empty() {
+            return Err(self.nothing(folder, story, cut, status));
+        }
+        let Story { recordings, exit_status, .. } = story;
+        Ok(Outcome { recordings, exit_status, arguments, started, ended, cut })
     }
 
-    /// Puts into the folder what PANDA reads: the initramfs, and the only plugin that it is to find.
-    fn prepare(&self, folder: &Path) -> io::Result<()> {
-        let mut initramfs = fs::read(self.guest.initramfs().unwrap_or_default())?;
-        initramfs.extend(startup::initramfs(self.agent, self.name, self.command));
-        fs::write(folder.join(INITRAMFS), initramfs)?;
-        let plugins = folder.join(PLUGINS).join(format!("{}-softmmu/panda/plugins", self.panda.target));
-        fs::create_dir_all(&plugins)?;
-        symlink(self.plugin, plugins.join("panda_recctrl.so"))
+    /// Why nothing was recorded.
+    fn nothing(&self, folder: &Path, story: Story, cut: Option<Cut>, status: ExitStatus) -> RecError {
+        let command = !self.command.is_empty();
+        match cut {
+            Some(Cut::Interrupt) => RecError::Interrupted,
+            Some(Cut::Boot) => {
+                RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }
+            }
+            Some(Cut::Timeout) => RecError::Timeout {
+                after: self.timeout.unwrap_or_default().as_secs(),
+                said: said(folder, CONSOLE),
+            },
+            None => match (story.refused, story.exit_status) {
+                (Some(why), _) => RecError::Refused(why),
+                (None, Some(127 | 126)) if command => RecError::Command(said(folder, OUTPUT)),
+                (None, Some(_)) if command => RecError::Agent(said(folder, OUTPUT)),
+                _ => RecError::Died(status, said(folder, PANDA_LOG) + &said(folder, CONSOLE)),
+            },
+        }
     }
 }
 
@@ -146,31 +184,40 @@ struct Watch {
     story: Story,
     events: Tail,
     output: Tail,
+    signs: Signs,
+    /// How far the boot is.
+    state: Sign,
     show: bool,
-    booting: Option<Progress>,
+    /// How many recordings have been announced as begun and as ended; none are when there is a command.
+    announced: Option<(usize, usize)>,
+    began: Instant,
+    progress: Option<Progress>,
 }
 
 impl Watch {
-    fn new(folder: &Path, show: bool) -> Watch {
+    fn new(folder: &Path, plan: &Plan<'_>) -> Watch {
         Watch {
             story: Story::default(),
             events: Tail::of(folder.join(EVENTS)),
             output: Tail::of(folder.join(OUTPUT)),
-            show,
-            booting: Some(Progress::waiting("booting the tiny guest")),
+            signs: Signs::new(folder.join(CONSOLE), plan.forwards),
+            state: Sign::None,
+            show: plan.show,
+            announced: plan.command.is_empty().then_some((0, 0)),
+            began: Instant::now(),
+            progress: Some(Progress::waiting(&format!("booting {}", plan.subject.id.name))),
         }
     }
 
     /// Takes what is new; whether there was output.
     fn look(&mut self) -> io::Result<bool> {
         self.story.follow(&mut self.events)?;
-        if self.story.began.is_some() {
-            self.booting = None;
-        }
+        self.look_for_boot()?;
+        self.announce();
         let output = self.output.bytes()?;
         if self.show && !output.is_empty() {
             // The output must not end up in the line of the spinner.
-            self.booting = None;
+            self.progress = None;
             let mut out = io::stdout().lock();
             out.write_all(&output)?;
             out.flush()?;
@@ -178,9 +225,44 @@ impl Watch {
         Ok(!output.is_empty())
     }
 
+    fn look_for_boot(&mut self) -> io::Result<()> {
+        if self.state != Sign::None {
+            return Ok(());
+        }
+        self.state = if self.story.heard { Sign::Booted } else { self.signs.look()? };
+        if self.state == Sign::Booted {
+            self.progress = None;
+            if self.announced.is_some() {
+                let progress = Progress::waiting("the guest decides what is recorded; Ctrl-C ends the run");
+                progress.say(&format!("booted after {:.1} s", self.began.elapsed().as_secs_f64()));
+                self.progress = Some(progress);
+            }
+        }
+        Ok(())
+    }
+
+    fn announce(&mut self) {
+        let (Some((begun, ended)), Some(progress)) = (&mut self.announced, &self.progress) else { return };
+        for recording in &self.story.recordings[*begun..] {
+            progress.say(&format!("recording {}", recording.name));
+            *begun += 1;
+        }
+        let over = self.story.recordings[*ended..].iter().take_while(|recording| recording.ended.is_some());
+        for recording in over.collect::<Vec<_>>() {
+            let why = recording.why.as_deref().unwrap_or("nobody knows whom");
+            let seconds = recording.ended.unwrap_or(recording.began) - recording.began;
+            progress.say(&format!("recorded {} ({seconds:.1} s, ended by {why})", recording.name));
+            *ended += 1;
+        }
+    }
+
     fn look_to_the_end(&mut self) -> io::Result<()> {
         while self.look()? {}
         Ok(())
+    }
+
+    fn finish(self) -> Story {
+        self.story
     }
 }
 

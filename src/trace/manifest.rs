@@ -11,7 +11,7 @@ use crate::digest::FileDigest;
 use crate::guest::Package;
 use crate::panda::Panda;
 use crate::target::Target;
-use crate::vm::Machine;
+use crate::vm::{Base, Machine};
 
 /// The manifest's name in a trace's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -37,9 +37,12 @@ pub struct Manifest {
     pub guest: GuestId,
     /// The machine, of which a replay needs the same.
     pub machine: Machine,
+    /// The guest's disk, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskId>,
     /// PANDA's exact arguments, for the reader.
     pub arguments: Arguments,
-    /// The command that was recorded.
+    /// The command that was recorded; empty when the guest itself began the recording.
     #[serde(with = "argv")]
     pub command: Vec<OsString>,
     /// The command's exit status as a shell gives it; none when the guest ended before it could be told.
@@ -78,6 +81,15 @@ pub struct GuestId {
     pub packages: Vec<Package>,
     /// What it booted, the agent included.
     pub files: BTreeMap<String, FileDigest>,
+}
+
+/// Which disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskId {
+    /// The image, to which nothing was written.
+    pub base: Base,
+    /// The trace's file with what the run wrote: a qcow2 overlay on the image. None when it was dropped.
+    pub delta: Option<String>,
 }
 
 /// PANDA's arguments, program and firmware left out.
@@ -155,8 +167,8 @@ impl Manifest {
             return Err(ManifestError::Schema(schema));
         }
         let manifest: Manifest = serde_json::from_slice(text)?;
-        let names = manifest.files.keys().chain(std::iter::once(&manifest.name));
-        let outside = names.cloned().find(|name| !is_plain(name));
+        let mut names = manifest.files.keys().chain(std::iter::once(&manifest.name));
+        let outside = names.find(|name| !is_plain(name)).cloned();
         outside.map_or(Ok(manifest), |name| Err(ManifestError::Name(name)))
     }
 
@@ -195,6 +207,7 @@ pub(crate) mod tests {
                 files: [("vmlinuz".into(), digest.clone())].into(),
             },
             machine: crate::guest::tiny::MACHINE,
+            disk: None,
             arguments: Arguments { record: vec!["-m".into()], replay: vec![] },
             command: vec!["ls".into(), "".into(), OsString::from_vec(vec![0xff, b'\n', 0x80])],
             exit_status: Some(3),

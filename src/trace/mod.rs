@@ -12,10 +12,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use self::manifest::{
-    Arguments, GuestId, MANIFEST, Manifest, ManifestError, Recording, SCHEMA, Seconds, Verification, is_plain,
+    Arguments, DiskId, GuestId, MANIFEST, Manifest, ManifestError, Recording, SCHEMA, Seconds, Verification,
+    is_plain,
 };
-pub use self::partial::{Partial, PartialError};
-pub use self::replay::{Replay, ReplayError, replay};
+pub use self::partial::{Partial, PartialError, leftovers};
+pub use self::replay::{Line, Replay, ReplayError, ReplayOf, Step, replay};
 
 /// The name of the recording's snapshot.
 pub fn snapshot_name(name: &str) -> String {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::CWD;
 use rustix::fs::{FlockOperation, RenameFlags, flock, renameat_with};
@@ -10,6 +11,9 @@ use rustix::io::Errno;
 
 use super::manifest::{MANIFEST, Manifest};
 use crate::digest;
+
+/// How long a run may take from making its folder to locking it.
+const YOUNG: Duration = Duration::from_secs(2);
 
 /// Why a trace cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,7 @@ pub enum PartialError {
 pub struct Partial {
     folder: PathBuf,
     trace: PathBuf,
+    left: bool,
     /// Says that the run is alive: the lock goes with the process.
     _lock: File,
 }
@@ -62,11 +67,17 @@ impl Partial {
             Err(error) => return Err(files(error)),
         };
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) if made => Ok(Partial { folder, trace, _lock: lock }),
+            Ok(()) if made => Ok(Partial { folder, trace, left: false, _lock: lock }),
             Ok(()) => Err(PartialError::Left(folder)),
             Err(Errno::WOULDBLOCK) => Err(PartialError::Busy(trace)),
             Err(error) => Err(files(error.into())),
         }
+    }
+
+    /// Leaves what is in it, for somebody to look at; returns where.
+    pub fn leave(mut self) -> PathBuf {
+        self.left = true;
+        self.folder.clone()
     }
 
     /// Where its files go.
@@ -93,6 +104,9 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         match fs::remove_dir_all(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 log::warn!("cannot remove {}: {error}", self.folder.display());
@@ -100,6 +114,37 @@ impl Drop for Partial {
             _ => {}
         }
     }
+}
+
+/// What runs that were killed have left in `out`: without a recording in it, it is removed; else it is returned.
+pub fn leftovers(out: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(out).into_iter().flatten().filter_map(Result::ok);
+    let partial = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with('.') && name.ends_with(".partial")
+    };
+    entries.map(|entry| entry.path()).filter(partial).filter(|folder| is_left(folder)).filter(keep).collect()
+}
+
+/// Whether nobody works in this folder any more.
+fn is_left(folder: &Path) -> bool {
+    let Ok(lock) = File::open(folder) else { return false };
+    // One that is about to be locked is younger than this.
+    let age = lock.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());
+    matches!(age, Ok(Ok(age)) if age > YOUNG)
+        && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// Whether there is a recording in it; if not, it goes.
+fn keep(folder: &PathBuf) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    if entries.any(|entry| entry.file_name().to_string_lossy().ends_with("-rr-nondet.log")) {
+        return true;
+    }
+    if let Err(error) = fs::remove_dir_all(folder) {
+        log::warn!("cannot remove {}, which a run that was killed has left: {error}", folder.display());
+    }
+    false
 }
 
 #[cfg(test)]
@@ -123,5 +168,29 @@ mod tests {
         fs::create_dir(out.path().join(".a.partial")).expect("made");
         assert!(matches!(Partial::claim(out.path(), "a"), Err(PartialError::Left(_))));
         assert!(out.path().join(".a.partial").exists());
+    }
+
+    #[test]
+    fn only_a_recording_that_nobody_works_on_is_worth_a_report() {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let old = std::time::SystemTime::now() - 2 * YOUNG;
+        let folder = |name: &str, log: bool| {
+            let folder = out.path().join(format!(".{name}.partial"));
+            fs::create_dir(&folder).expect("made");
+            if log {
+                fs::write(folder.join("a-rr-nondet.log"), "").expect("written");
+            }
+            let made = File::open(&folder).expect("opens");
+            made.set_modified(old).expect("set");
+            (folder, made)
+        };
+        let (recording, _) = folder("recording", true);
+        let (empty, _) = folder("empty", false);
+        let (busy, held) = folder("busy", false);
+        flock(&held, FlockOperation::NonBlockingLockExclusive).expect("locked");
+        let young = out.path().join(".young.partial");
+        fs::create_dir(&young).expect("made");
+        assert_eq!(leftovers(out.path()), [recording]);
+        assert!(!empty.exists() && busy.exists() && young.exists());
     }
 }

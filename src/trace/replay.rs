@@ -1,9 +1,9 @@
 //! One replay of a recording, on a PANDA with no plugin loaded.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,7 +13,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
-use crate::vm::{Machine, Process, ProcessError};
+use crate::vm::{Machine, Process, ProcessError, shell};
 
 /// What PANDA prints when the log's last entry was reached as it was recorded.
 const COMPLETED: &str = "Replay completed successfully";
@@ -45,22 +45,63 @@ pub struct Replay {
     pub seconds: f64,
 }
 
-/// Replays the recording `name` in `folder`; PANDA's output goes to `log`, its progress in percent to `percent`.
+/// What is replayed, and on what.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayOf<'a> {
+    /// The PANDA.
+    pub panda: &'a Panda,
+    /// The machine that was recorded.
+    pub machine: &'a Machine,
+    /// The folder with the recording, in which PANDA runs.
+    pub folder: &'a Path,
+    /// The recording's name.
+    pub name: &'a str,
+    /// Further arguments for PANDA, like plugins.
+    pub more: &'a [String],
+}
+
+impl ReplayOf<'_> {
+    fn command(&self) -> Command {
+        let mut command = self.panda.command();
+        command.args(self.machine.replay_args(self.name)).args(self.more).env_remove("PANDA_DIR");
+        command
+    }
+
+    /// The replay as a line for a shell.
+    pub fn shell(&self) -> String {
+        shell(&self.command())
+    }
+}
+
+/// A line of PANDA's output.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The line.
+    pub text: &'a str,
+    /// How far the replay is, if that is what it says.
+    pub step: Option<Step>,
+}
+
+/// How far a replay is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Instructions that have been replayed.
+    pub instructions: u64,
+    /// The same in percent of the recording.
+    pub percent: f64,
+}
+
+/// Replays a recording; each line of PANDA's output goes to `hear`, as it comes.
 pub fn replay(
-    panda: &Panda,
-    machine: &Machine,
-    folder: &Path,
-    name: &str,
-    log: &mut impl Write,
+    what: &ReplayOf<'_>,
     interrupt: &Interrupt,
-    mut percent: impl FnMut(f64),
+    mut hear: impl FnMut(Line<'_>),
 ) -> Result<Replay, ReplayError> {
     let began = Instant::now();
     let (mut output, terminal) = pseudo_terminal()?;
-    let mut command = panda.command();
-    command.args(machine.replay_args(name)).env_remove("PANDA_DIR");
+    let mut command = what.command();
     command.stdout(terminal.try_clone()?).stderr(terminal);
-    let mut process = Process::start(command, folder)?;
+    let mut process = Process::start(command, what.folder)?;
 
     let mut lines = Lines::default();
     let mut heard = Instant::now();
@@ -85,10 +126,7 @@ pub fn replay(
         }
         heard = Instant::now();
         for line in lines.take(&buffer[..read]) {
-            writeln!(log, "{line}")?;
-            if let Some(done) = progress(&line) {
-                percent(done);
-            }
+            hear(Line { text: &line, step: step(&line) });
         }
     }
     process.kill()?;
@@ -106,10 +144,12 @@ fn pseudo_terminal() -> io::Result<(File, File)> {
     Ok((ours.into(), theirs.into()))
 }
 
-/// `45.0` out of PANDA's `ls:  123456 ( 45.00%) instrs. ...`.
-fn progress(line: &str) -> Option<f64> {
+/// What PANDA's `ls:  123456 ( 45.00%) instrs. ...` says.
+fn step(line: &str) -> Option<Step> {
     let (before, _) = line.split_once("%) instrs.")?;
-    before.rsplit_once('(')?.1.trim().parse().ok()
+    let (before, percent) = before.rsplit_once('(')?;
+    let instructions = before.rsplit_once(':')?.1.trim().parse().ok()?;
+    Some(Step { instructions, percent: percent.trim().parse().ok()? })
 }
 
 /// PANDA's output, cut into lines; keeps what a failure is explained with.
@@ -190,8 +230,9 @@ mod tests {
     }
 
     #[test]
-    fn pandas_percentages_are_read() {
-        assert_eq!(progress("ls:      123456 ( 45.10%) instrs.    0.90 sec.  0.11 GB ram."), Some(45.1));
-        assert_eq!(progress("loading snapshot"), None);
+    fn pandas_steps_are_read() {
+        let said = step("ls:      123456 ( 45.10%) instrs.    0.90 sec.  0.11 GB ram.");
+        assert_eq!(said, Some(Step { instructions: 123_456, percent: 45.1 }));
+        assert_eq!(step("loading snapshot"), None);
     }
 }

@@ -1,12 +1,14 @@
 //! `pandacap verify`: whether traces are what they were, and replay.
 
+use std::fs;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
-use super::{Replay, ReplayError, Trace, TraceError, replay};
+use super::{MANIFEST, Replay, ReplayError, ReplayOf, Trace, TraceError, replay};
 use crate::cli::{Context, Error};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
@@ -17,7 +19,7 @@ use crate::progress::Progress;
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of traces
+    /// Traces, or folders of traces, of which each is verified
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
 }
@@ -45,7 +47,7 @@ impl Args {
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
         let mut reports = Vec::new();
-        for folder in self.traces {
+        for folder in self.traces.into_iter().flat_map(expand) {
             reports.push(match Trace::open(&folder) {
                 Ok(trace) => match verify(&trace, context, &interrupt) {
                     Err(Error::Replay(ReplayError::Interrupted)) => return Ok(Exit::Interrupted),
@@ -57,6 +59,21 @@ impl Args {
         print(&reports, context.json)?;
         Ok(if reports.iter().all(Report::passed) { Exit::Done } else { Exit::Unverified })
     }
+}
+
+/// The traces in a folder of traces, in order; else the folder itself.
+fn expand(folder: PathBuf) -> Vec<PathBuf> {
+    if folder.join(MANIFEST).exists() {
+        return vec![folder];
+    }
+    let entries = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+    let mut traces: Vec<PathBuf> = entries
+        .filter(|entry| !entry.file_name().as_bytes().starts_with(b"."))
+        .map(|entry| entry.path())
+        .filter(|trace| trace.join(MANIFEST).exists())
+        .collect();
+    traces.sort();
+    if traces.is_empty() { vec![folder] } else { traces }
 }
 
 fn unreadable(trace: PathBuf, error: &TraceError) -> Report {
@@ -78,16 +95,18 @@ fn verify(trace: &Trace, context: &Context, interrupt: &Interrupt) -> Result<Rep
     };
     if report.digests_ok {
         let progress = Progress::percent(&format!("replaying {}", manifest.name));
-        let percent = |done| progress.reach(done);
-        let Replay { failure, seconds } = replay(
-            &panda,
-            &manifest.machine,
-            &trace.folder,
-            &manifest.name,
-            &mut io::sink(),
-            interrupt,
-            percent,
-        )?;
+        let what = ReplayOf {
+            panda: &panda,
+            machine: &manifest.machine,
+            folder: &trace.folder,
+            name: &manifest.name,
+            more: &[],
+        };
+        let Replay { failure, seconds } = replay(&what, interrupt, |line| {
+            if let Some(step) = line.step {
+                progress.reach(step.percent);
+            }
+        })?;
         report.replay_ok = Some(failure.is_none());
         report.seconds = Some(seconds);
         report.problems.extend(failure);

@@ -7,7 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getppid, kill_process_group, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, getppid, kill_process, kill_process_group, set_parent_process_death_signal,
+};
 
 use super::qmp;
 
@@ -44,20 +46,9 @@ impl Process {
     /// end when that thread does.
     pub fn start(mut command: Command, folder: &Path) -> Result<Process, ProcessError> {
         let program = PathBuf::from(command.get_program());
-        let parent = rustix::process::getpid();
         command.current_dir(folder).stdin(Stdio::null()).process_group(0);
-        let tie_to_parent = move || {
-            set_parent_process_death_signal(Some(Signal::TERM))?;
-            // The parent may have died before the line above.
-            if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
-        };
-        // SAFETY: between fork and exec only async-signal-safe calls are sound; the closure makes two system
-        // calls and allocates nothing.
-        unsafe { command.pre_exec(tie_to_parent) };
-        match command.spawn() {
-            Ok(child) => Ok(Process { child, folder: folder.to_owned() }),
-            Err(error) => Err(ProcessError::Start { program, error }),
-        }
+        let child = tied(&mut command).spawn().map_err(|error| ProcessError::Start { program, error })?;
+        Ok(Process { child, folder: folder.to_owned() })
     }
 
     /// How it ended, if it has.
@@ -100,6 +91,46 @@ impl Process {
         {
             log::debug!("cannot signal PANDA: {error}");
         }
+    }
+}
+
+/// Has a command end when the thread that starts it does.
+fn tied(command: &mut Command) -> &mut Command {
+    let parent = rustix::process::getpid();
+    let tie_to_parent = move || {
+        set_parent_process_death_signal(Some(Signal::TERM))?;
+        // The parent may have died before the line above.
+        if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+    };
+    // SAFETY: between fork and exec only async-signal-safe calls are sound; the closure makes two system calls
+    // and allocates nothing.
+    unsafe { command.pre_exec(tie_to_parent) }
+}
+
+/// A machine whose console is the terminal of the program.
+#[derive(Debug)]
+pub struct Attached(Child);
+
+impl Attached {
+    /// Starts it on the program's own terminal. Call it from a thread that stays.
+    pub fn start(mut command: Command) -> Result<Attached, ProcessError> {
+        let program = PathBuf::from(command.get_program());
+        tied(&mut command).spawn().map(Attached).map_err(|error| ProcessError::Start { program, error })
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
+        self.0.try_wait().map_err(ProcessError::Wait)
+    }
+
+    /// Ends it by SIGTERM, on which an emulator closes its disks.
+    pub fn terminate(&mut self) -> Result<ExitStatus, ProcessError> {
+        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw)
+            && let Err(error) = kill_process(pid, Signal::TERM)
+        {
+            log::debug!("cannot signal the machine: {error}");
+        }
+        self.0.wait().map_err(ProcessError::Wait)
     }
 }
 

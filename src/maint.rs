@@ -1,0 +1,221 @@
+//! `pandacap maint`: a disk image itself, writable, to change what is on it; nothing is recorded.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::thread::sleep;
+use std::time::Duration;
+
+use crate::cli::{Context, Error};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::panda::{Panda, PandaError};
+use crate::rec::mib;
+use crate::target::Target;
+use crate::vm::{
+    Attached, Base, DiskError, NoMemory, Overlays, PortError, PortForward, ProcessError, check_memory, drive,
+    network,
+};
+
+/// How often the machine is looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// What was typed.
+///
+/// Boots the image with its serial console on this terminal (Ctrl-A X ends the machine). What you change is on
+/// the image afterwards, and every overlay on it becomes invalid: the disks of traces that were recorded from
+/// it. The traces still replay. Where pandacap knows of such traces it refuses, unless --force is given.
+///
+/// Debian's qemu-system-x86_64 runs the machine where it is installed, with KVM if that is there; else PANDA.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The disk image
+    #[arg(short, long, value_name = "IMAGE")]
+    disk: PathBuf,
+
+    /// Boot this kernel [default: the disk's own boot loader]
+    #[arg(long, value_name = "FILE")]
+    kernel: Option<PathBuf>,
+
+    /// The kernel's initramfs
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    initrd: Option<PathBuf>,
+
+    /// The kernel's command line
+    #[arg(long, value_name = "ARGS", requires = "kernel", default_value = "root=/dev/sda1 console=ttyS0")]
+    append: String,
+
+    /// The guest architecture
+    #[arg(short, long, default_value = "x86_64")]
+    target: Target,
+
+    /// The guest's memory, in MiB or with G
+    #[arg(short, long, value_name = "MIB", value_parser = mib, default_value = "4096")]
+    mem: u32,
+
+    /// Forward port TO of this machine to port FROM of the guest (see `pandacap rec --help`)
+    #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]")]
+    port_fwd: Vec<PortForward>,
+
+    /// Where to show the screen, in QEMU's words, for instance vnc=127.0.0.1:1
+    #[arg(short = 'D', long, value_name = "DISPLAY", default_value = "none")]
+    display: String,
+
+    /// One more argument for QEMU; repeat it for each word
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    qemu_arg: Vec<String>,
+
+    /// Emulate the processor, even where there is KVM
+    #[arg(long)]
+    no_kvm: bool,
+
+    /// Change the image although traces depend on it
+    #[arg(long)]
+    force: bool,
+
+    /// Print the command line instead of running it, quoted for a shell
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Why an image cannot be booted to change it.
+#[derive(Debug, thiserror::Error)]
+pub enum MaintError {
+    /// The image cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// It may not be written to.
+    #[error("cannot write to {}: {error}", .image.display())]
+    ReadOnly {
+        /// The image.
+        image: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Traces need it as it is.
+    #[error(
+        "{} is the base of the disks of {} traces ({}); change a copy of it, or say --force and lose their disks",
+        .image.display(), .traces.len(), list(.traces)
+    )]
+    Needed {
+        /// The image.
+        image: PathBuf,
+        /// The traces.
+        traces: Vec<PathBuf>,
+    },
+    /// A port cannot be used.
+    #[error("--port-fwd: {0}")]
+    Port(#[from] PortError),
+    /// The host is full.
+    #[error(transparent)]
+    Memory(#[from] NoMemory),
+    /// There is nothing to run it.
+    #[error(transparent)]
+    Panda(#[from] PandaError),
+    /// It does not start.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It failed.
+    #[error("the machine ended with {0}; what it said is above")]
+    Failed(ExitStatus),
+    /// Its files cannot be handled.
+    #[error("cannot handle files: {0}")]
+    Files(#[from] io::Error),
+}
+
+fn list(traces: &[PathBuf]) -> String {
+    let some: Vec<String> = traces.iter().take(3).map(|trace| trace.display().to_string()).collect();
+    some.join(", ") + if traces.len() > 3 { ", ..." } else { "" }
+}
+
+impl MaintError {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            MaintError::Panda(_) | MaintError::Disk(DiskError::Tool(_)) => Exit::Missing,
+            MaintError::Failed(_) | MaintError::Process(_) => Exit::Guest,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+impl Args {
+    /// Boots the image and waits until the machine has ended.
+    pub fn run(self, context: &Context) -> Result<Exit, Error> {
+        Ok(self.maintain(context)?)
+    }
+
+    fn maintain(&self, context: &Context) -> Result<Exit, MaintError> {
+        let interrupt = Interrupt::catch()?;
+        let base = Base::inspect(&self.disk)?;
+        let read_only = |error| MaintError::ReadOnly { image: base.path.clone(), error };
+        OpenOptions::new().read(true).write(true).open(&base.path).map_err(read_only)?;
+        let traces = Overlays::of(&context.home).on(&base)?;
+        if !self.force && !traces.is_empty() {
+            return Err(MaintError::Needed { image: base.path, traces });
+        }
+        let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
+        check_memory(self.mem)?;
+        let mut command = self.emulator(context)?;
+        command.args(self.arguments(&base, &forwards));
+        if self.dry_run {
+            writeln!(io::stdout(), "{}", crate::vm::shell(&command))?;
+            return Ok(Exit::Done);
+        }
+        let _hold = base.hold_alone()?;
+        eprintln!("pandacap: overlays on {} become invalid once it is changed", base.path.display());
+        for forward in &forwards {
+            eprintln!("port {} of the guest is port {} of this machine", forward.guest, forward.host);
+        }
+        let mut machine = Attached::start(command)?;
+        loop {
+            match machine.ended()? {
+                Some(status) if status.success() => return Ok(Exit::Done),
+                Some(status) => return Err(MaintError::Failed(status)),
+                None if interrupt.is_set() => {
+                    machine.terminate()?;
+                    return Ok(Exit::Interrupted);
+                }
+                None => sleep(TICK),
+            }
+        }
+    }
+
+    /// What runs the machine: QEMU, with KVM if it can be had, else PANDA.
+    fn emulator(&self, context: &Context) -> Result<Command, MaintError> {
+        let program = format!("qemu-system-{}", self.target);
+        let path = context.selection.path.iter().flat_map(std::env::split_paths);
+        let Some(qemu) = path.map(|folder| folder.join(&program)).find(|program| program.is_file()) else {
+            return Ok(Panda::find(&context.home, &context.selection, self.target)?.command());
+        };
+        let mut command = Command::new(qemu);
+        let kvm = || OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+        let here = cfg!(target_arch = "x86_64") && matches!(self.target, Target::X86_64 | Target::I386);
+        if !self.no_kvm && here && kvm() {
+            // With QEMU's own processor, which is PANDA's: nothing on the image gets used to a better one.
+            command.arg("-enable-kvm");
+        }
+        Ok(command)
+    }
+
+    fn arguments(&self, base: &Base, forwards: &[PortForward]) -> Vec<String> {
+        let mut args =
+            ["-nodefaults", "-vga", "std", "-serial", "mon:stdio", "-display", &self.display, "-m"]
+                .map(str::to_owned)
+                .to_vec();
+        args.push(self.mem.to_string());
+        args.extend(drive(&base.path.to_string_lossy(), &base.format));
+        args.extend(network("e1000", forwards));
+        if let Some(kernel) = &self.kernel {
+            args.extend(["-kernel".to_owned(), kernel.to_string_lossy().into_owned()]);
+            args.extend(["-append".to_owned(), self.append.clone()]);
+        }
+        if let Some(initrd) = &self.initrd {
+            args.extend(["-initrd".to_owned(), initrd.to_string_lossy().into_owned()]);
+        }
+        args.extend(self.qemu_arg.iter().cloned());
+        args
+    }
+}

@@ -1,0 +1,211 @@
+//! What can be typed after `pandacap rec`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::target::Target;
+use crate::vm::{Nic, PluginSpec, PortForward};
+
+/// What was typed.
+///
+/// With a command: boots the guest, runs the command in it, and records exactly that command, from its first
+/// instruction to its last. The command's output is shown as it comes; its exit status is part of the result
+/// and changes nothing about pandacap's own, which tells whether there is a verified trace. The tiny guest
+/// (Debian's kernel and busybox, fetched with apt the first time) takes a command.
+///
+/// Without: boots the guest and leaves it to itself, until it powers off, a limit is reached, or Ctrl-C. The
+/// guest says what is recorded: `recctrlu` in it, by hand or on each login (PAM).
+///
+/// Each recording is then replayed on a PANDA without recctrl, and kept as a trace: a folder with the
+/// recording, its manifest and its logs, which `pandacap verify` checks and `pandacap replay` replays at any
+/// time. A command's trace has the run's name; a recording that the guest began has its own name after it.
+///
+/// A disk image is never written to: what the guest writes goes to a thin overlay, which becomes part of the
+/// trace (disk.qcow2).
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The run's name: letters, digits, `.`, `_` and `-` [default: what is run, and the time]
+    #[arg(long, visible_alias = "run-id")]
+    pub(super) name: Option<String>,
+
+    /// Where traces are made
+    #[arg(short, long, value_name = "DIR", default_value = "traces")]
+    pub(super) out: PathBuf,
+
+    /// Print the command lines instead of running them, quoted for a shell
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// The guest to boot
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "tiny",
+        conflicts_with = "disk",
+        help_heading = "Machine"
+    )]
+    pub(super) guest: String,
+
+    /// The disk image to boot (qcow2, raw, or what else qemu-img reads), as its first IDE disk
+    #[arg(short, long, value_name = "IMAGE", help_heading = "Machine")]
+    pub(super) disk: Option<PathBuf>,
+
+    /// Boot this kernel [default: the disk's own boot loader]
+    #[arg(long, value_name = "FILE", requires = "disk", help_heading = "Machine")]
+    pub(super) kernel: Option<PathBuf>,
+
+    /// The kernel's initramfs
+    #[arg(long, value_name = "FILE", requires = "kernel", help_heading = "Machine")]
+    pub(super) initrd: Option<PathBuf>,
+
+    /// The kernel's command line
+    #[arg(
+        long,
+        value_name = "ARGS",
+        requires = "kernel",
+        default_value = "root=/dev/sda1 console=ttyS0 panic=-1 no_timer_check",
+        help_heading = "Machine"
+    )]
+    pub(super) append: String,
+
+    /// The guest architecture
+    #[arg(short, long, default_value = "x86_64", help_heading = "Machine")]
+    pub(super) target: Target,
+
+    /// The guest's memory, in MiB or with G [default: 512, and 256 for the tiny guest]
+    #[arg(short, long, value_name = "MIB", value_parser = mib, help_heading = "Machine")]
+    pub(super) mem: Option<u32>,
+
+    /// The network card, or `none` [default: e1000 with a disk, else none]
+    #[arg(long, value_name = "CARD", value_parser = nic, help_heading = "Machine")]
+    pub(super) nic: Option<Card>,
+
+    /// Forward port TO of this machine to port FROM of the guest; repeat it for more
+    ///
+    /// FROM is a number, `ssh` (22) or `sftp` (2222). TO is a number; 0 takes one that is free, and says which.
+    /// SCOPE is `*` for everybody (the default), or `l` for this machine alone. PROTO is tcp (the default) or
+    /// udp. Example: ssh:10000:l
+    #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]", help_heading = "Machine")]
+    pub(super) port_fwd: Vec<PortForward>,
+
+    /// Where to show the screen, in QEMU's words, for instance vnc=127.0.0.1:1 [default: nowhere]
+    #[arg(short = 'D', long, value_name = "DISPLAY", help_heading = "Machine")]
+    pub(super) display: Option<String>,
+
+    /// One more argument for PANDA; repeat it for each word. The replay gets it too
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Machine")]
+    pub(super) qemu_arg: Vec<String>,
+
+    /// Load this PANDA plugin while recording; repeat it for more
+    #[arg(long, value_name = "NAME[:ARG=VALUE,...]", help_heading = "Recording")]
+    pub(super) plugin: Vec<PluginSpec>,
+
+    /// Record from the first open session to the last close
+    #[arg(long, conflicts_with = "command", help_heading = "Recording")]
+    pub(super) sessions: bool,
+
+    /// End the run after so many recordings
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Recording")]
+    pub(super) nrec: Option<u32>,
+
+    /// End each recording after so many seconds
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Recording")]
+    pub(super) timeout_rec: Option<u32>,
+
+    /// End each recording after about so many instructions of the guest (K, M, G)
+    #[arg(long, value_name = "N", value_parser = scaled, help_heading = "Recording")]
+    pub(super) max_instr: Option<String>,
+
+    /// Drop what the guest wrote to its disk, instead of keeping it in the trace
+    #[arg(long, requires = "disk", help_heading = "Recording")]
+    pub(super) discard_disk: bool,
+
+    /// Give up after so many seconds on a guest that shows no sign of having booted: a word to recctrl, a login
+    /// on its console, an SSH server on a forwarded port
+    #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub(super) boot_timeout: u64,
+
+    /// End the run after so many seconds; what was recorded until then is kept [default: 600 with a command]
+    #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
+    pub(super) timeout: Option<u64>,
+
+    /// The command and its arguments, which reach the guest byte for byte
+    #[arg(last = true, value_name = "CMD")]
+    pub(super) command: Vec<OsString>,
+}
+
+impl Args {
+    /// recctrl's arguments, for a PANDA that runs in the folder of the run.
+    pub(super) fn recctrl(&self, events: &str) -> String {
+        let mut arguments = format!("dir=.,events={events}");
+        if self.sessions {
+            arguments += ",session_rec=y";
+        }
+        let limits = [
+            ("nrec", self.nrec.map(|count| count.to_string())),
+            ("timeout", self.timeout_rec.map(|seconds| seconds.to_string())),
+            ("max_instr", self.max_instr.clone()),
+        ];
+        for (name, value) in limits {
+            if let Some(value) = value {
+                arguments += &format!(",{name}={value}");
+            }
+        }
+        arguments
+    }
+
+    /// How long the run may take.
+    pub(super) fn limit(&self) -> Option<Duration> {
+        let default = (!self.command.is_empty()).then_some(600);
+        self.timeout.or(default).map(Duration::from_secs)
+    }
+}
+
+/// A guest's memory: `512`, `512M` or `2G`.
+pub fn mib(text: &str) -> Result<u32, String> {
+    let (digits, factor) = match text.as_bytes().last() {
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1024),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1),
+        _ => (text, 1),
+    };
+    let number = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
+    number
+        .filter(|mib| (16..=1 << 20).contains(mib))
+        .ok_or_else(|| "give 16 MiB or more, as in 512 or 2G".to_owned())
+}
+
+/// A network card, or none.
+type Card = Option<Nic>;
+
+fn nic(text: &str) -> Result<Card, String> {
+    if text == "none" { Ok(None) } else { text.parse().map(Some) }
+}
+
+fn scaled(text: &str) -> Result<String, String> {
+    let digits = text.strip_suffix(['K', 'M', 'G', 'k', 'm', 'g']).unwrap_or(text);
+    match digits.parse::<u32>() {
+        Ok(1..) => Ok(text.to_owned()),
+        _ => Err("give a whole number above 0, perhaps with K, M or G".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_in_mib_and_nonsense_is_refused() {
+        assert_eq!(["256", "512M", "2G"].map(mib), [Ok(256), Ok(512), Ok(2048)]);
+        for bad in ["", "G", "0", "15", "-1", "1.5G", "5000000G", "512K"] {
+            assert!(mib(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_instruction_limit_is_one_that_recctrl_understands() {
+        assert_eq!(["7", "3k", "2G"].map(|text| scaled(text).is_ok()), [true; 3]);
+        assert_eq!(["", "0", "K", "1T", "-1", "1,nrec=2"].map(|text| scaled(text).is_err()), [true; 6]);
+    }
+}

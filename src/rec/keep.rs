@@ -1,0 +1,221 @@
+//! From a run's recordings to traces: each in its folder, with its digests, replayed once.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use jiff::Timestamp;
+
+use super::events::Recorded;
+use super::run::{Cut, Outcome, Plan};
+use super::{CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, REPLAY_LOG, RecError};
+use crate::digest::FileDigest;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::trace::{
+    Arguments, DiskId, Manifest, Partial, Recording, ReplayError, ReplayOf, SCHEMA, Seconds, Verification,
+    is_plain, log_name, replay, snapshot_name,
+};
+use crate::vm::Overlays;
+
+/// A run that is over, and what its traces have in common.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    pub(super) plan: &'a Plan<'a>,
+    pub(super) outcome: &'a Outcome,
+    pub(super) created: Timestamp,
+    pub(super) out: &'a Path,
+    pub(super) overlays: &'a Overlays,
+    pub(super) discard_disk: bool,
+}
+
+/// A trace that has been made.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) folder: PathBuf,
+    pub(super) manifest: Manifest,
+}
+
+impl Run<'_> {
+    /// Makes every trace of the run from what lies in `partial`; what cannot be kept stays there.
+    pub(super) fn keep(&self, partial: Partial, interrupt: &Interrupt) -> Result<Vec<Kept>, RecError> {
+        let folder = partial.folder().to_owned();
+        let kept = if self.plan.command.is_empty() {
+            self.each(&partial, interrupt)
+        } else {
+            match self.command(&folder, interrupt) {
+                // Only a whole trace takes the place of what lies there.
+                Ok(manifest) => return self.finish(partial, manifest).map(|kept| vec![kept]),
+                Err(error) => Err(error),
+            }
+        };
+        kept.map_err(|error| RecError::Left { folder: partial.leave(), error: Box::new(error) })
+    }
+
+    /// The trace of the command, in the folder of the run itself.
+    fn command(&self, folder: &Path, interrupt: &Interrupt) -> Result<Manifest, RecError> {
+        // A guest that goes on after its command may record more; that is not what was asked for.
+        let first = &self.outcome.recordings[0];
+        if self.outcome.recordings.len() > 1 {
+            log::warn!("the guest made other recordings, which are not kept");
+        }
+        let name = self.plan.name;
+        for file in [snapshot_name, log_name] {
+            fs::rename(folder.join(file(&first.name)), folder.join(file(name)))?;
+        }
+        for recording in &self.outcome.recordings[1..] {
+            for file in [snapshot_name, log_name] {
+                fs::remove_file(folder.join(file(&recording.name)))?;
+            }
+        }
+        let shared = self.shared(folder)?;
+        self.manifest(folder, name, first, shared, interrupt)
+    }
+
+    /// A trace of each recording, in a folder of its own.
+    fn each(&self, run: &Partial, interrupt: &Interrupt) -> Result<Vec<Kept>, RecError> {
+        let shared = self.shared(run.folder())?;
+        let mut kept = Vec::new();
+        for (index, recording) in self.outcome.recordings.iter().enumerate() {
+            let mut name = format!("{}-{}", self.plan.name, recording.name);
+            if !is_plain(&name) || !is_plain(&snapshot_name(&name)) {
+                name = format!("{}-{index:03}", self.plan.name);
+            }
+            let partial = Partial::claim(self.out, &name)?;
+            for file in [snapshot_name, log_name] {
+                fs::rename(run.folder().join(file(&recording.name)), partial.folder().join(file(&name)))?;
+            }
+            for file in shared.keys() {
+                fs::hard_link(run.folder().join(file), partial.folder().join(file))?;
+            }
+            kept.push(match self.manifest(partial.folder(), &name, recording, shared.clone(), interrupt) {
+                Ok(manifest) => self.finish(partial, manifest)?,
+                Err(error) => {
+                    return Err(RecError::Left { folder: partial.leave(), error: Box::new(error) });
+                }
+            });
+        }
+        Ok(kept)
+    }
+
+    /// The files that every trace of the run has.
+    fn shared(&self, folder: &Path) -> io::Result<BTreeMap<String, FileDigest>> {
+        if self.discard_disk {
+            fs::remove_file(folder.join(DISK))?;
+        }
+        let files = [CONSOLE, OUTPUT, EVENTS, PANDA_LOG, DISK].into_iter();
+        let there = files.filter(|file| folder.join(file).exists());
+        there.map(|file| FileDigest::of(&folder.join(file)).map(|digest| (file.to_owned(), digest))).collect()
+    }
+
+    fn manifest(
+        &self,
+        folder: &Path,
+        name: &str,
+        recorded: &Recorded,
+        mut files: BTreeMap<String, FileDigest>,
+        interrupt: &Interrupt,
+    ) -> Result<Manifest, RecError> {
+        let (plan, outcome) = (self.plan, self.outcome);
+        let (digests, verification) = thread::scope(|scope| {
+            let digests = scope.spawn(|| {
+                [snapshot_name(name), log_name(name)]
+                    .into_iter()
+                    .map(|file| FileDigest::of(&folder.join(&file)).map(|digest| (file, digest)))
+                    .collect::<io::Result<Vec<_>>>()
+            });
+            let verification = match outcome.cut {
+                Some(Cut::Interrupt) => Ok(None),
+                _ => verify(plan, folder, name, interrupt),
+            };
+            // A thread that panicked has said why.
+            (digests.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())), verification)
+        });
+        files.extend(digests?);
+        let last = recorded.ended.unwrap_or(outcome.ended);
+        let disk = plan.subject.base().map(|base| DiskId {
+            base: base.clone(),
+            delta: files.contains_key(DISK).then(|| DISK.to_owned()),
+        });
+        Ok(Manifest {
+            schema: SCHEMA,
+            name: name.to_owned(),
+            created: self.created,
+            pandacap: env!("CARGO_PKG_VERSION").to_owned(),
+            target: plan.panda.target,
+            panda: plan.panda.into(),
+            guest: plan.subject.id.clone(),
+            machine: plan.subject.machine.clone(),
+            disk,
+            arguments: Arguments {
+                record: outcome.arguments.clone(),
+                replay: plan.subject.machine.replay_args(name),
+            },
+            command: plan.command.to_owned(),
+            exit_status: outcome.exit_status,
+            recording: Recording {
+                instructions: instructions(&folder.join(log_name(name)))?,
+                ended: recorded.why.clone().unwrap_or_else(|| "died".to_owned()),
+                snapshot_bytes: fs::metadata(folder.join(snapshot_name(name)))?.len(),
+                log_bytes: fs::metadata(folder.join(log_name(name)))?.len(),
+            },
+            seconds: Seconds {
+                boot: recorded.began - outcome.started,
+                record: last - recorded.began,
+                shutdown: outcome.ended - last,
+            },
+            files,
+            verification: verification?,
+        })
+    }
+
+    fn finish(&self, partial: Partial, manifest: Manifest) -> Result<Kept, RecError> {
+        if let Some(DiskId { base, delta: Some(_) }) = &manifest.disk {
+            // Before the trace is there: maintenance must not miss one.
+            self.overlays.note(base, &self.out.join(&manifest.name))?;
+        }
+        Ok(Kept { folder: partial.finish(&manifest)?, manifest })
+    }
+}
+
+/// The guest instructions in a recording: the first thing in its log.
+fn instructions(log: &Path) -> io::Result<u64> {
+    let mut header = [0; 8];
+    File::open(log)?.read_exact(&mut header)?;
+    Ok(u64::from_le_bytes(header))
+}
+
+/// Replays the recording; `None` when that was interrupted.
+fn verify(
+    plan: &Plan<'_>,
+    folder: &Path,
+    name: &str,
+    interrupt: &Interrupt,
+) -> Result<Option<Verification>, RecError> {
+    let mut log = io::BufWriter::new(File::create(folder.join(REPLAY_LOG))?);
+    let progress = Progress::percent(&format!("replaying {name}"));
+    let what = ReplayOf { panda: plan.panda, machine: &plan.subject.machine, folder, name, more: &[] };
+    let mut written = Ok(());
+    let replayed = replay(&what, interrupt, |line| {
+        if let Some(step) = line.step {
+            progress.reach(step.percent);
+        }
+        if written.is_ok() {
+            written = writeln!(log, "{}", line.text);
+        }
+    });
+    written.and_then(|()| log.flush())?;
+    let replay = match replayed {
+        Err(ReplayError::Interrupted) => return Ok(None),
+        replayed => replayed?,
+    };
+    Ok(Some(Verification {
+        at: Timestamp::now(),
+        panda: plan.panda.into(),
+        replayed: replay.failure.is_none(),
+        failure: replay.failure,
+        seconds: replay.seconds,
+    }))
+}

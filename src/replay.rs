@@ -1,0 +1,192 @@
+//! `pandacap replay`: a trace, run again on the machine that it was recorded on, with plugins that look at it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use indicatif::HumanCount;
+use serde::Serialize;
+
+use crate::cli::{Context, Error};
+use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::panda::{Panda, Source};
+use crate::progress::Progress;
+use crate::trace::{self, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
+use crate::vm::{NoPlugin, PluginSpec};
+
+/// What was typed.
+///
+/// Rebuilds the machine from the trace's manifest and replays the recording on it, instruction by instruction.
+/// The trace is only read: neither the disk image nor the overlay is needed, for what the guest read from its
+/// disk is in the recording. What plugins print goes to standard output, and the files that they write to the
+/// current folder. Exits with 0 only when the replay came to the recording's end, else with 4.
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// The trace's folder
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+
+    /// Load this PANDA plugin; repeat it for more
+    #[arg(long, value_name = "NAME[:ARG=VALUE,...]")]
+    plugin: Vec<PluginSpec>,
+
+    /// The guest's operating system, in PANDA's words, for plugins that look into it:
+    /// linux-64-ubuntu:4.4.0-130-generic
+    #[arg(long, value_name = "OS")]
+    os: Option<String>,
+
+    /// Write plugins' results to this pandalog; needs a PANDA with its own libraries
+    #[arg(long, value_name = "FILE")]
+    plog: Option<PathBuf>,
+
+    /// One more argument for PANDA; repeat it for each word
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    qemu_arg: Vec<String>,
+
+    /// Print the command line instead of running it, quoted for a shell
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Why a trace cannot be replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayTraceError {
+    /// No trace.
+    #[error(transparent)]
+    Trace(#[from] trace::TraceError),
+    /// A part of the recording is missing.
+    #[error("{}: the recording is not whole without it; see `pandacap verify`", .0.display())]
+    Missing(PathBuf),
+    /// A plugin is not there.
+    #[error("--plugin: {0}")]
+    Plugin(#[from] NoPlugin),
+    /// The embedded PANDA has stand-ins for the libraries.
+    #[error(
+        "--plog: the embedded PANDA cannot write pandalogs, for it has no protobuf; name a full PANDA with --panda"
+    )]
+    Pandalog,
+}
+
+impl ReplayTraceError {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        match self {
+            ReplayTraceError::Trace(_) | ReplayTraceError::Missing(_) => Exit::Unverified,
+            ReplayTraceError::Plugin(_) => Exit::Usage,
+            ReplayTraceError::Pandalog => Exit::Missing,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    trace: &'a PathBuf,
+    replayed: bool,
+    failure: Option<String>,
+    instructions: u64,
+    seconds: f64,
+}
+
+impl Args {
+    /// Replays, and says whether that came to its end.
+    pub fn run(self, context: &Context) -> Result<Exit, Error> {
+        let interrupt = Interrupt::catch()?;
+        let trace = Trace::open(&self.trace).map_err(ReplayTraceError::from)?;
+        let (manifest, name) = (&trace.manifest, &trace.manifest.name);
+        let files = [snapshot_name(name), log_name(name)].map(|file| trace.folder.join(file));
+        if let Some(missing) = files.into_iter().find(|file| !file.is_file()) {
+            return Err(ReplayTraceError::Missing(missing).into());
+        }
+        let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
+        let more = self.more(&panda)?;
+        let recording = std::path::absolute(&trace.folder)?.join(name).to_string_lossy().into_owned();
+        let what = ReplayOf {
+            panda: &panda,
+            machine: &manifest.machine,
+            folder: &std::env::current_dir()?,
+            name: &recording,
+            more: &more,
+        };
+        if self.dry_run {
+            writeln!(io::stdout(), "{}", what.shell())?;
+            return Ok(Exit::Done);
+        }
+        let replay = match show(&what, &interrupt, name, context.json) {
+            Err(ReplayError::Interrupted) => return Ok(Exit::Interrupted),
+            replay => replay?,
+        };
+        let exit = if replay.failure.is_none() { Exit::Done } else { Exit::Unverified };
+        report(&trace, replay, context.json)?;
+        Ok(exit)
+    }
+
+    /// PANDA's arguments for what looks at the replay.
+    fn more(&self, panda: &Panda) -> Result<Vec<String>, Error> {
+        let mut more = Vec::new();
+        for plugin in &self.plugin {
+            plugin.check(panda).map_err(ReplayTraceError::from)?;
+            more.extend(["-panda".to_owned(), plugin.to_string()]);
+        }
+        if let Some(os) = &self.os {
+            more.extend(["-os".to_owned(), os.clone()]);
+        }
+        if let Some(file) = &self.plog {
+            if panda.source == Source::Embedded {
+                return Err(ReplayTraceError::Pandalog.into());
+            }
+            more.extend(["-pandalog".to_owned(), file.to_string_lossy().into_owned()]);
+        }
+        more.extend(self.qemu_arg.iter().cloned());
+        Ok(more)
+    }
+}
+
+/// Replays with everything that there is to see.
+fn show(what: &ReplayOf<'_>, interrupt: &Interrupt, name: &str, json: bool) -> Result<Replay, ReplayError> {
+    let progress = Progress::percent(&format!("replaying {name}"));
+    let began = Instant::now();
+    let mut written = Ok(());
+    let replayed = trace::replay(what, interrupt, |line| match line.step {
+        Some(Step { instructions, percent }) => {
+            let speed = instructions as f64 / began.elapsed().as_secs_f64() / 1e6;
+            progress.note(&format!("{name}: {} instructions, {speed:.0} M/s", HumanCount(instructions)));
+            progress.reach(percent);
+        }
+        None if written.is_err() => {}
+        None if json => progress.say(line.text),
+        None => written = progress.aside(|| writeln!(io::stdout(), "{}", line.text)),
+    })?;
+    // A reader that has read enough of it does not change what came of the replay.
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(replayed),
+    }
+}
+
+fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let instructions = trace.manifest.recording.instructions;
+    let Replay { failure, seconds } = replay;
+    if json {
+        let report =
+            Report { trace: &trace.folder, replayed: failure.is_none(), failure, instructions, seconds };
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        return writeln!(out);
+    }
+    match failure {
+        None => {
+            let speed = instructions as f64 / seconds / 1e6;
+            writeln!(
+                out,
+                "replayed {} instructions in {seconds:.2} s ({speed:.0} M/s)",
+                HumanCount(instructions)
+            )
+        }
+        Some(failure) => {
+            eprintln!("pandacap: {}: the recording does not replay: {failure}", trace.folder.display());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! A disk image as the base of runs: looked at and never written; each run writes to an overlay of its own.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+/// A disk image, as it was when a run began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its format, as `qemu-img` calls it.
+    pub format: String,
+    /// The disk's size in bytes, as the guest sees it.
+    pub virtual_bytes: u64,
+    /// The file's size in bytes.
+    pub bytes: u64,
+    /// When the file was last written to.
+    pub modified: Timestamp,
+}
+
+/// Why an image cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// It cannot be read.
+    #[error("cannot read the image {}: {error}", .path.display())]
+    Unreadable {
+        /// The image.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// qemu-img does not start.
+    #[error("cannot start qemu-img: {0}; install Debian's package qemu-utils")]
+    Tool(#[source] io::Error),
+    /// qemu-img refuses it.
+    #[error("qemu-img cannot {what} {}: {said}", .path.display())]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// The image.
+        path: PathBuf,
+        /// Why not.
+        said: String,
+    },
+    /// Nobody has its key.
+    #[error("the image {} is encrypted, which PANDA cannot boot; decrypt a copy with `qemu-img convert`", .0.display())]
+    Encrypted(PathBuf),
+    /// Its end is missing.
+    #[error("the image {} is truncated or damaged ({what}); copy it again, or see `qemu-img check`", .path.display())]
+    Truncated {
+        /// The image.
+        path: PathBuf,
+        /// How that shows.
+        what: String,
+    },
+    /// Too new for PANDA.
+    #[error(
+        "the image {} uses {feature}, which PANDA's QEMU does not know; convert it with \
+         `qemu-img convert -O qcow2 -o compat=1.1 {} NEW.qcow2`", .path.display(), .path.display()
+    )]
+    TooNew {
+        /// The image.
+        path: PathBuf,
+        /// What is new in it.
+        feature: &'static str,
+    },
+    /// A run and maintenance exclude each other.
+    #[error("the image {} is in use by {by}; wait until that has ended", .path.display())]
+    Busy {
+        /// The image.
+        path: PathBuf,
+        /// Who uses it.
+        by: &'static str,
+    },
+}
+
+/// An image that is in use, for as long as the value lives.
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "the lock goes with the file")] File);
+
+impl Base {
+    /// Looks at the image at `path`: what it is, and whether it is all there.
+    pub fn inspect(path: &Path) -> Result<Base, DiskError> {
+        let unreadable = |error| DiskError::Unreadable { path: path.to_owned(), error };
+        // A whole path cannot be mistaken for the address of a disk elsewhere, like `nbd:...`.
+        let path = fs::canonicalize(path).map_err(unreadable)?;
+        let unreadable = |error| DiskError::Unreadable { path: path.clone(), error };
+        let file = File::open(&path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(unreadable(io::Error::other("not a regular file")));
+        }
+        let mut info = Command::new("qemu-img");
+        let info = said(info.args(["info", "--output=json"]).arg(&path), "read", &path)?;
+        let info: Info = parse(&info.stdout, &path)?;
+        if info.encrypted || info.format == "luks" {
+            return Err(DiskError::Encrypted(path));
+        }
+        let base = Base {
+            format: info.format,
+            virtual_bytes: info.virtual_size,
+            bytes: metadata.len(),
+            modified: metadata.modified().ok().and_then(|time| time.try_into().ok()).unwrap_or_default(),
+            path: path.clone(),
+        };
+        match base.format.as_str() {
+            "qcow2" => base.check_qcow2(&info.specific.data)?,
+            "raw" => {
+                if let Some(what) = raw_end(file).map_err(unreadable)?.and_then(|end| base.missing(end)) {
+                    return Err(DiskError::Truncated { path, what });
+                }
+            }
+            _ => {}
+        }
+        Ok(base)
+    }
+
+    fn check_qcow2(&self, data: &Features) -> Result<(), DiskError> {
+        let path = || self.path.clone();
+        let news = [
+            (data.compression.as_deref() == Some("zstd"), "zstd compression"),
+            (data.extended_l2, "extended L2 entries"),
+            (data.data_file.is_some(), "an external data file"),
+        ];
+        if let Some((_, feature)) = news.into_iter().find(|(used, _)| *used) {
+            return Err(DiskError::TooNew { path: path(), feature });
+        }
+        let mut check = Command::new("qemu-img");
+        check.args(["check", "--output=json", "-f", "qcow2"]).arg(&self.path);
+        let output = check.output().map_err(DiskError::Tool)?;
+        let damaged = |what| DiskError::Truncated { path: path(), what };
+        match output.status.code() {
+            // 3: space is wasted, nothing is wrong.
+            Some(0 | 3) => {}
+            _ => return Err(damaged(last_line(&output))),
+        }
+        let check: Check = parse(&output.stdout, &self.path)?;
+        // The last cluster of a compressed image may be shorter than a cluster.
+        let slack = if check.compressed_clusters == 0 { 0 } else { 2 << 20 };
+        self.missing(check.image_end_offset.saturating_sub(slack)).map_or(Ok(()), |what| Err(damaged(what)))
+    }
+
+    fn missing(&self, end: u64) -> Option<String> {
+        (end > self.bytes)
+            .then(|| format!("it has {} bytes, and its content goes on to byte {end}", self.bytes))
+    }
+
+    /// Makes the overlay `name` in `folder`, which takes what a guest writes.
+    pub fn overlay(&self, folder: &Path, name: &str) -> Result<(), DiskError> {
+        let mut create = Command::new("qemu-img");
+        create.current_dir(folder).args(self.overlay_args(name));
+        said(&mut create, "make an overlay on", &self.path).map(drop)
+    }
+
+    /// qemu-img's arguments that make the overlay.
+    pub fn overlay_args(&self, name: &str) -> Vec<String> {
+        let path = self.path.to_string_lossy().into_owned();
+        ["create", "-q", "-f", "qcow2", "-b", &path, "-F", &self.format, name].map(str::to_owned).into()
+    }
+
+    /// Keeps maintenance away from the image.
+    pub fn hold(&self) -> Result<Hold, DiskError> {
+        self.lock(FlockOperation::NonBlockingLockShared, "pandacap maint")
+    }
+
+    /// Keeps everybody else away from the image.
+    pub fn hold_alone(&self) -> Result<Hold, DiskError> {
+        self.lock(FlockOperation::NonBlockingLockExclusive, "another pandacap")
+    }
+
+    fn lock(&self, operation: FlockOperation, by: &'static str) -> Result<Hold, DiskError> {
+        let unreadable = |error| DiskError::Unreadable { path: self.path.clone(), error };
+        let file = File::open(&self.path).map_err(unreadable)?;
+        match flock(&file, operation) {
+            Ok(()) => Ok(Hold(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(DiskError::Busy { path: self.path.clone(), by }),
+            Err(error) => Err(unreadable(error.into())),
+        }
+    }
+}
+
+/// Where the content of a raw image ends, as its file system or partition table says.
+fn raw_end(mut image: File) -> io::Result<Option<u64>> {
+    let mut head = Vec::new();
+    image.seek(SeekFrom::Start(0))?;
+    image.take(2048).read_to_end(&mut head)?;
+    let word =
+        |at: usize| head.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes);
+    // ext2 to ext4: a superblock at byte 1024, with the number of blocks and their size.
+    if head.get(1024 + 56..1024 + 58) == Some(&[0x53, 0xef])
+        && let (Some(blocks), Some(shift)) = (word(1024 + 4), word(1024 + 24))
+    {
+        return Ok(1024_u64.checked_shl(shift).and_then(|size| size.checked_mul(blocks.into())));
+    }
+    // An MBR's four partitions: first sector and number of sectors.
+    if head.get(510..512) == Some(&[0x55, 0xaa]) {
+        let ends = (0..4)
+            .filter_map(|n| Some(u64::from(word(446 + 16 * n + 8)?) + u64::from(word(446 + 16 * n + 12)?)));
+        return Ok(ends.max().map(|sectors| sectors * 512));
+    }
+    Ok(None)
+}
+
+/// What qemu-img says, if it succeeds.
+fn said(command: &mut Command, what: &'static str, path: &Path) -> Result<Output, DiskError> {
+    let output = command.output().map_err(DiskError::Tool)?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(DiskError::Refused { what, path: path.to_owned(), said: last_line(&output) })
+}
+
+fn last_line(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    line.map_or_else(|| output.status.to_string(), |line| line.trim_start_matches("qemu-img: ").to_owned())
+}
+
+fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], path: &Path) -> Result<T, DiskError> {
+    serde_json::from_slice(json).map_err(|error| DiskError::Refused {
+        what: "describe",
+        path: path.to_owned(),
+        said: error.to_string(),
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Info {
+    format: String,
+    virtual_size: u64,
+    #[serde(default)]
+    encrypted: bool,
+    #[serde(default, rename = "format-specific")]
+    specific: Specific,
+}
+
+#[derive(Default, Deserialize)]
+struct Specific {
+    #[serde(default)]
+    data: Features,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Features {
+    #[serde(default, rename = "compression-type")]
+    compression: Option<String>,
+    #[serde(default)]
+    extended_l2: bool,
+    data_file: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Check {
+    image_end_offset: u64,
+    #[serde(default)]
+    compressed_clusters: u64,
+}
