@@ -9,6 +9,7 @@ mod manifest;
 pub mod startup;
 pub mod tiny;
 mod tool;
+pub mod warm;
 
 use std::fs::{self, File};
 use std::io;
@@ -20,10 +21,11 @@ use rustix::fs::{FlockOperation, flock};
 pub use self::apt::{AptError, Package};
 pub use self::manifest::{Disk, GuestManifest, Login, MANIFEST, Origin, SCHEMA, Sign};
 pub use self::tool::ToolError;
+pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
-use crate::vm::Machine;
+use crate::vm::{DiskError, Machine};
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +59,12 @@ pub enum GuestError {
     /// A program failed.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// It could not be kept warm.
+    #[error(transparent)]
+    Warm(Box<WarmError>),
+    /// Its disk cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Only root can do it.
     #[error("making this guest takes root: run the same command with `sudo`, and --home as it is now")]
     Root,

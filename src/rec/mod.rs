@@ -1,13 +1,11 @@
 //! `pandacap rec`: what happens in a guest, recorded as verified traces.
 
 mod args;
-mod booted;
 mod events;
 mod keep;
 mod report;
 mod run;
 mod subject;
-mod tail;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

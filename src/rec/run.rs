@@ -9,15 +9,13 @@ use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::booted::{Sign, Signs};
 use super::events::{Recorded, Story};
 use super::subject::Subject;
-use super::tail::Tail;
 use super::{CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
-use crate::vm::{Outside, PluginSpec, PortForward, Process, shell};
+use crate::vm::{Outside, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -73,8 +71,13 @@ impl Plan<'_> {
     fn arguments(&self) -> Vec<String> {
         let serial: Vec<String> = self.subject.serial().iter().map(|file| format!("file:{file}")).collect();
         let serial: Vec<&str> = serial.iter().map(String::as_str).collect();
-        let outside =
-            Outside { serial: &serial, overlay: DISK, forwards: self.forwards, display: self.display };
+        let outside = Outside {
+            serial: &serial,
+            overlay: DISK,
+            forwards: self.forwards,
+            display: self.display,
+            state: None,
+        };
         let mut kernel = PathBuf::new();
         let boot = self.subject.boot(&mut kernel);
         self.subject.machine.record_args(boot, outside, &self.recctrl_args, self.plugins)
@@ -200,7 +203,7 @@ impl Watch {
             story: Story::default(),
             events: Tail::of(folder.join(EVENTS)),
             output: Tail::of(folder.join(OUTPUT)),
-            signs: Signs::new(folder.join(CONSOLE), plan.forwards),
+            signs: Signs::new(folder.join(CONSOLE), plan.forwards, "login:"),
             state: Sign::None,
             show: plan.show,
             announced: plan.command.is_empty().then_some((0, 0)),

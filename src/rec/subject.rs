@@ -163,7 +163,7 @@ impl Subject {
         match &self.kind {
             Kind::Tiny { guest, agent } => {
                 let mut initramfs = fs::read(guest.initramfs().unwrap_or_default())?;
-                initramfs.extend(startup::initramfs(agent, recording, command));
+                initramfs.extend(startup::initramfs(agent, Some(&startup::script(recording, command))));
                 fs::write(folder.join(INITRAMFS), initramfs)?;
             }
             Kind::Disk { base, .. } => base.overlay(folder, DISK)?,
