@@ -1,18 +1,22 @@
 //! `pandacap guest`: what was typed, and how the answer is printed.
 
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
 use clap::{Subcommand, ValueEnum};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::json;
 
-use super::{Guest, GuestError, GuestManifest, Origin, debian, remove, tiny};
+use super::{Guest, GuestError, GuestManifest, Origin, WarmKey, debian, remove, tiny, warm};
 use crate::cli::{Context, Error};
 use crate::dist;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::panda::Panda;
+use crate::progress::Progress;
 use crate::target::Target;
-use crate::vm::Nic;
+use crate::vm::{Nic, Overlays};
 
 /// What can be done about guests.
 #[derive(Debug, Subcommand)]
@@ -41,6 +45,19 @@ pub enum Command {
         /// Read every file, and compare it with its digest
         #[arg(long)]
         check: bool,
+    },
+    /// Boot a guest once, and keep its state for machines to go on from
+    ///
+    /// From then on `pandacap rec` starts machines of this guest in a second or two, unless --cold is given. The
+    /// state belongs to this guest, its memory and its card, to this PANDA, and to the files as they are now: when
+    /// one of them changes it is not used any more, and made anew. The guest's clock goes on from when it was made.
+    Warm {
+        /// The guest
+        name: String,
+
+        /// Give up after so many seconds on a guest that shows no sign of having booted
+        #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+        boot_timeout: u64,
     },
     /// Remove a guest
     Rm {
@@ -78,6 +95,7 @@ impl Command {
                 }
                 show(&guest, context.json)?;
             }
+            Command::Warm { name, boot_timeout } => warm(context, &name, Duration::from_secs(boot_timeout))?,
             Command::Rm { name, force } => remove(&context.home, &name, force)?,
         }
         Ok(Exit::Done)
@@ -92,6 +110,44 @@ fn build(context: &Context, recipe: Recipe, name: Option<&str>) -> Result<Guest,
     };
     let agent = dist::find("recctrlu", Target::X86_64)?;
     Ok(debian::build(&context.home, name, &agent)?)
+}
+
+fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> {
+    let interrupt = Interrupt::catch()?;
+    let guest = match name {
+        tiny::RECIPE => Guest::ready_tiny(&context.home, Target::default())?,
+        name => Guest::open(&context.home, name)?,
+    };
+    let target = guest.manifest.target;
+    let panda = Panda::find(&context.home, &context.selection, target)?;
+    let initramfs = match guest.disk() {
+        Some(_) => None,
+        None => Some(warm::tiny_initramfs(&guest, &std::fs::read(dist::find("recctrlu", target)?)?)?),
+    };
+    let initramfs = initramfs.as_deref();
+    let key = WarmKey::of(&guest, &guest.machine(), &panda, initramfs).map_err(GuestError::from)?;
+    let began = Instant::now();
+    let (warm, made) = match guest.warm(&key) {
+        Some(warm) => (warm, false),
+        None => {
+            let _progress = Progress::waiting(&format!("booting {name}"));
+            let made = guest.make_warm(&key, &panda, initramfs, patience, &interrupt);
+            (made.map_err(GuestError::from)?, true)
+        }
+    };
+    guest.forget_stale(&key, &Overlays::of(&context.home)).map_err(GuestError::from)?;
+    let bytes = std::fs::metadata(&warm.state)?.len();
+    let mut out = io::stdout().lock();
+    if context.json {
+        let document = json!({ "guest": name, "state": warm.state, "bytes": bytes, "made": made });
+        writeln!(out, "{document:#}")?;
+    } else if made {
+        let seconds = began.elapsed().as_secs_f64();
+        writeln!(out, "{name} is warm: a state of {:.1} MiB, made in {seconds:.1} s", mib(bytes))?;
+    } else {
+        writeln!(out, "{name} is warm already: a state of {:.1} MiB", mib(bytes))?;
+    }
+    Ok(())
 }
 
 fn list(context: &Context) -> Result<(), Error> {

@@ -14,7 +14,9 @@ use super::{Guest, GuestError, startup};
 use crate::digest;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
-use crate::vm::{Base, Boot, DiskError, Machine, Outside, PortError, Process, ProcessError, Sign, Signs};
+use crate::vm::{
+    Base, Boot, DiskError, Machine, Outside, Overlays, PortError, Process, ProcessError, Sign, Signs,
+};
 
 /// The files of a warm state.
 const STATE: &str = "state";
@@ -24,6 +26,8 @@ const KEY: &str = "key.json";
 const CONSOLE: &str = "console.log";
 /// What a guest may still have to do when it answers, before it only waits.
 const CALM: Duration = Duration::from_secs(3);
+/// How long a guest may take to boot when nobody says.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 const TICK: Duration = Duration::from_millis(20);
 
 /// Why a guest has no warm state.
@@ -133,6 +137,11 @@ impl Guest {
         self.folder.join("warm")
     }
 
+    /// Whether somebody wants it to be kept warm: there is a state, whatever it is for.
+    pub fn was_warm(&self) -> bool {
+        fs::read_dir(self.warm_folder()).is_ok_and(|mut states| states.next().is_some())
+    }
+
     /// The warm state for `key`, if there is one; states for another key are not looked at.
     pub fn warm(&self, key: &WarmKey) -> Option<Warm> {
         let folder = self.warm_folder().join(key.name().ok()?);
@@ -237,17 +246,19 @@ impl Guest {
         WarmError::Boot { name: self.name.clone(), after: after.as_secs(), said }
     }
 
-    /// Removes the states for other keys than `key`, but those that `needed` says of that somebody has overlays
-    /// on their disk.
-    pub fn forget_stale(&self, key: &WarmKey, needed: impl Fn(&Path) -> bool) -> Result<(), WarmError> {
+    /// Removes the states for other keys than `key`, but those that traces have overlays on.
+    pub fn forget_stale(&self, key: &WarmKey, overlays: &Overlays) -> Result<(), WarmError> {
         let warm = self.warm_folder();
         let files = |error| WarmError::Files { folder: warm.clone(), error };
+        let needed = |disk: &Path| -> Result<bool, WarmError> {
+            Ok(disk.is_file() && !overlays.on(&Base::inspect(disk)?).map_err(files)?.is_empty())
+        };
         let keep = key.name().map_err(|error| files(error.into()))?;
         for entry in fs::read_dir(&warm).map_err(files)? {
             let folder = entry.map_err(files)?.path();
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             // What begins with a dot is being made.
-            if name != keep && !name.starts_with('.') && !needed(&folder.join(DISK)) {
+            if name != keep && !name.starts_with('.') && !needed(&folder.join(DISK))? {
                 fs::remove_dir_all(&folder).map_err(files)?;
             }
         }

@@ -47,7 +47,7 @@ pub enum RecError {
     )]
     Name(String),
     /// There is no such guest.
-    #[error("--guest {0:?}: there is only `tiny`; boot an image of your own with --disk")]
+    #[error("--guest {0:?} has no disk, and is not `tiny`; `pandacap guest ls` lists what there is")]
     NoGuest(String),
     /// The tiny guest does nothing by itself.
     #[error("what is to be recorded? give the tiny guest a command after `--`, or boot an image with --disk")]
@@ -215,7 +215,10 @@ impl Args {
         let panda = Panda::find(&context.home, &context.selection, self.target)?;
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
-        let subject = Subject::of(self, &context.home)?;
+        let mut subject = Subject::of(self, &context.home)?;
+        if !self.cold {
+            subject.find_warm(&context.home, &panda, interrupt)?;
+        }
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
         check_memory(subject.machine.memory_mib)?;

@@ -69,14 +69,14 @@ pub(super) struct Outcome {
 impl Plan<'_> {
     /// PANDA's arguments, firmware left out.
     fn arguments(&self) -> Vec<String> {
-        let serial: Vec<String> = self.subject.serial().iter().map(|file| format!("file:{file}")).collect();
+        let serial = self.subject.serial();
         let serial: Vec<&str> = serial.iter().map(String::as_str).collect();
         let outside = Outside {
             serial: &serial,
             overlay: DISK,
             forwards: self.forwards,
             display: self.display,
-            state: None,
+            state: self.subject.state(),
         };
         let mut kernel = PathBuf::new();
         let boot = self.subject.boot(&mut kernel);
@@ -190,6 +190,8 @@ struct Watch {
     signs: Signs,
     /// How far the boot is.
     state: Sign,
+    /// Whether it had booted before.
+    warm: bool,
     show: bool,
     /// How many recordings have been announced as begun and as ended; none are when there is a command.
     announced: Option<(usize, usize)>,
@@ -205,6 +207,7 @@ impl Watch {
             output: Tail::of(folder.join(OUTPUT)),
             signs: Signs::new(folder.join(CONSOLE), plan.forwards, "login:"),
             state: Sign::None,
+            warm: plan.subject.state().is_some(),
             show: plan.show,
             announced: plan.command.is_empty().then_some((0, 0)),
             began: Instant::now(),
@@ -232,7 +235,7 @@ impl Watch {
         if self.state != Sign::None {
             return Ok(());
         }
-        self.state = if self.story.heard { Sign::Booted } else { self.signs.look()? };
+        self.state = if self.warm || self.story.heard { Sign::Booted } else { self.signs.look()? };
         if self.state == Sign::Booted {
             self.progress = None;
             if self.announced.is_some() {

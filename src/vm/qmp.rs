@@ -28,13 +28,13 @@ pub(super) fn quit(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Stops the machine of the PANDA that runs in `folder`, and has it write its state to `file` there.
+/// Has the PANDA that runs in `folder` write its machine's state to `file` there, and stop it. A machine that was
+/// stopped before would not run after it is loaded.
 pub(super) fn save(folder: &Path, file: &str) -> io::Result<()> {
     let stream = connect(folder)?;
     let mut qmp = Qmp::from_stream(&stream);
     qmp.handshake()?;
     let uri = Some(format!("exec:cat > {}", shell_words::quote(file)));
-    qmp.execute(&qmp::stop {}).map_err(io::Error::from)?;
     qmp.execute(&Limits { max_bandwidth: FAST }).map_err(io::Error::from)?;
     let migrate = qmp::migrate { uri, channels: None, detach: None, resume: None };
     qmp.execute(&migrate).map_err(io::Error::from)?;
