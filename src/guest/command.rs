@@ -1,6 +1,7 @@
 //! `pandacap guest`: what was typed, and how the answer is printed.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Subcommand, ValueEnum};
@@ -8,13 +9,15 @@ use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::json;
 
-use super::{Guest, GuestError, GuestManifest, Origin, WarmKey, debian, remove, tiny, warm};
+use super::import::{Import, import, shrink};
+use super::{Guest, GuestError, GuestManifest, Origin, Sign, WarmKey, debian, remove, tiny, warm};
 use crate::cli::{Context, Error};
 use crate::dist;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
+use crate::rec::mib as mib_of;
 use crate::target::Target;
 use crate::vm::{Nic, Overlays};
 
@@ -34,6 +37,61 @@ pub enum Command {
         /// The guest's name [default: the recipe's]; only a debian guest can have another
         #[arg(long)]
         name: Option<String>,
+    },
+    /// Make a guest of a disk image, which is copied
+    ///
+    /// An image that is missing, encrypted, truncated or too new for PANDA is refused, and nothing is made.
+    Import {
+        /// The guest's name
+        name: String,
+
+        /// The image (qcow2, raw, or what else qemu-img reads)
+        #[arg(long, value_name = "IMAGE")]
+        disk: PathBuf,
+
+        /// The kernel that PANDA loads [default: the disk's own boot loader]
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+
+        /// The kernel's initramfs
+        #[arg(long, value_name = "FILE", requires = "kernel")]
+        initrd: Option<PathBuf>,
+
+        /// The kernel's command line
+        #[arg(
+            long,
+            value_name = "ARGS",
+            requires = "kernel",
+            default_value = "root=/dev/sda1 console=ttyS0 panic=-1 no_timer_check"
+        )]
+        append: String,
+
+        /// The guest architecture
+        #[arg(short, long, default_value = "x86_64")]
+        target: Target,
+
+        /// Its memory, in MiB or with G
+        #[arg(short, long, value_name = "MIB", value_parser = mib_of, default_value = "512")]
+        mem: u32,
+
+        /// Its network card
+        #[arg(long, value_name = "CARD", default_value = "e1000")]
+        nic: Nic,
+
+        /// What it writes to its first serial port when it has booted [default: its SSH server answers]
+        #[arg(long, value_name = "TEXT")]
+        booted: Option<String>,
+    },
+    /// Make a guest's image smaller: drop what is free in it, and compress the rest
+    ///
+    /// The old image is replaced when the new one is whole. A warm state does not fit any more afterwards.
+    Shrink {
+        /// The guest
+        name: String,
+
+        /// Do it even when traces have their disks on the image
+        #[arg(long)]
+        force: bool,
     },
     /// List the guests
     Ls,
@@ -86,6 +144,22 @@ impl Command {
             Command::Build { recipe, name } => {
                 let guest = build(context, recipe, name.as_deref())?;
                 show(&guest, context.json)?;
+            }
+            Command::Import { name, disk, kernel, initrd, append, target, mem, nic, booted } => {
+                let booted = booted.map_or(Sign::Ssh(22), Sign::Console);
+                let (initramfs, nic) = (initrd, Some(nic));
+                let what = Import { disk, kernel, initramfs, append, target, memory_mib: mem, nic, booted };
+                show(&import(&context.home, &name, what)?, context.json)?;
+            }
+            Command::Shrink { name, force } => {
+                let (before, after) = shrink(Guest::open(&context.home, &name)?, &context.home, force)?;
+                let mut out = io::stdout().lock();
+                if context.json {
+                    let sizes = json!({ "guest": name, "bytes_before": before, "bytes": after });
+                    writeln!(out, "{sizes:#}")?;
+                } else {
+                    writeln!(out, "{name}: {:.1} MiB, was {:.1} MiB", mib(after), mib(before))?;
+                }
             }
             Command::Ls => list(context)?,
             Command::Inspect { name, check } => {

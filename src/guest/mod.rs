@@ -5,6 +5,7 @@ pub mod command;
 pub mod cpio;
 pub mod debian;
 mod draft;
+mod import;
 mod manifest;
 pub mod startup;
 pub mod tiny;
@@ -25,7 +26,7 @@ pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
-use crate::vm::{DiskError, Machine};
+use crate::vm::{Base, DiskError, Machine, Overlays};
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,20 @@ pub enum GuestError {
     /// A machine runs it.
     #[error("the guest {0:?} is in use; end the machines that run it first")]
     InUse(String),
+    /// There is nothing to shrink.
+    #[error("the guest {0:?} has no disk")]
+    NoDisk(String),
+    /// Traces would lose their disks.
+    #[error(
+        "{traces} traces have their disks on the image of {name:?}, and could not be looked into any more (they would \
+         replay all the same); --force does it"
+    )]
+    Needed {
+        /// The guest.
+        name: String,
+        /// How many.
+        traces: usize,
+    },
     /// A package is missing.
     #[error("cannot make the guest: {0}")]
     Package(#[from] AptError),
@@ -238,6 +253,16 @@ impl Guest {
         }
     }
 
+    /// How many traces have their disks on its image, or on that of a warm state.
+    fn traces(&self, home: &Path) -> Result<usize, GuestError> {
+        let files = |error| GuestError::Files { folder: self.folder.clone(), error };
+        let states = fs::read_dir(self.warm_folder()).into_iter().flatten();
+        let states = states.filter_map(|state| Some(state.ok()?.path().join(warm::DISK)));
+        let disks = self.disk().into_iter().chain(states).filter(|disk| disk.is_file());
+        let overlays = Overlays::of(home);
+        disks.map(|disk| Ok(overlays.on(&Base::inspect(&disk)?).map_err(files)?.len())).sum()
+    }
+
     /// The size of its files, in bytes.
     pub fn bytes(&self) -> u64 {
         self.manifest.files.values().map(|file| file.bytes).sum()
@@ -252,7 +277,12 @@ impl Guest {
 /// machine runs, never.
 pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
     match Guest::open(home, name) {
-        Ok(_) => {}
+        Ok(guest) => {
+            let traces = guest.traces(home)?;
+            if !force && traces > 0 {
+                return Err(GuestError::Needed { name: guest.name.clone(), traces });
+            }
+        }
         Err(GuestError::Damaged { .. } | GuestError::Schema { .. }) if force => {}
         Err(error) => return Err(error),
     }

@@ -20,7 +20,7 @@ use crate::vm::{
 
 /// The files of a warm state.
 const STATE: &str = "state";
-const DISK: &str = "disk.qcow2";
+pub(super) const DISK: &str = "disk.qcow2";
 const INITRAMFS: &str = "initramfs.cpio";
 const KEY: &str = "key.json";
 const CONSOLE: &str = "console.log";
