@@ -1,17 +1,25 @@
 //! `pandacap guest`: what was typed, and how the answer is printed.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::{Subcommand, ValueEnum};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::json;
 
-use super::{Guest, GuestError, Origin, debian, remove, tiny};
+use super::import::{Import, import, shrink};
+use super::{Guest, GuestError, GuestManifest, Origin, Sign, WarmKey, debian, remove, tiny, warm};
 use crate::cli::{Context, Error};
 use crate::dist;
 use crate::exit::Exit;
+use crate::interrupt::Interrupt;
+use crate::panda::Panda;
+use crate::progress::Progress;
+use crate::rec::mib as mib_of;
 use crate::target::Target;
+use crate::vm::{Nic, Overlays};
 
 /// What can be done about guests.
 #[derive(Debug, Subcommand)]
@@ -30,6 +38,61 @@ pub enum Command {
         #[arg(long)]
         name: Option<String>,
     },
+    /// Make a guest of a disk image, which is copied
+    ///
+    /// An image that is missing, encrypted, truncated or too new for PANDA is refused, and nothing is made.
+    Import {
+        /// The guest's name
+        name: String,
+
+        /// The image (qcow2, raw, or what else qemu-img reads)
+        #[arg(long, value_name = "IMAGE")]
+        disk: PathBuf,
+
+        /// The kernel that PANDA loads [default: the disk's own boot loader]
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+
+        /// The kernel's initramfs
+        #[arg(long, value_name = "FILE", requires = "kernel")]
+        initrd: Option<PathBuf>,
+
+        /// The kernel's command line
+        #[arg(
+            long,
+            value_name = "ARGS",
+            requires = "kernel",
+            default_value = "root=/dev/sda1 console=ttyS0 panic=-1 no_timer_check"
+        )]
+        append: String,
+
+        /// The guest architecture
+        #[arg(short, long, default_value = "x86_64")]
+        target: Target,
+
+        /// Its memory, in MiB or with G
+        #[arg(short, long, value_name = "MIB", value_parser = mib_of, default_value = "512")]
+        mem: u32,
+
+        /// Its network card
+        #[arg(long, value_name = "CARD", default_value = "e1000")]
+        nic: Nic,
+
+        /// What it writes to its first serial port when it has booted [default: its SSH server answers]
+        #[arg(long, value_name = "TEXT")]
+        booted: Option<String>,
+    },
+    /// Make a guest's image smaller: drop what is free in it, and compress the rest
+    ///
+    /// The old image is replaced when the new one is whole. A warm state does not fit any more afterwards.
+    Shrink {
+        /// The guest
+        name: String,
+
+        /// Do it even when traces have their disks on the image
+        #[arg(long)]
+        force: bool,
+    },
     /// List the guests
     Ls,
     /// Say what a guest is made of
@@ -40,6 +103,19 @@ pub enum Command {
         /// Read every file, and compare it with its digest
         #[arg(long)]
         check: bool,
+    },
+    /// Boot a guest once, and keep its state for machines to go on from
+    ///
+    /// From then on `pandacap rec` starts machines of this guest in a second or two, unless --cold is given. The
+    /// state belongs to this guest, its memory and its card, to this PANDA, and to the files as they are now: when
+    /// one of them changes it is not used any more, and made anew. The guest's clock goes on from when it was made.
+    Warm {
+        /// The guest
+        name: String,
+
+        /// Give up after so many seconds on a guest that shows no sign of having booted
+        #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+        boot_timeout: u64,
     },
     /// Remove a guest
     Rm {
@@ -69,6 +145,22 @@ impl Command {
                 let guest = build(context, recipe, name.as_deref())?;
                 show(&guest, context.json)?;
             }
+            Command::Import { name, disk, kernel, initrd, append, target, mem, nic, booted } => {
+                let booted = booted.map_or(Sign::Ssh(22), Sign::Console);
+                let (initramfs, nic) = (initrd, Some(nic));
+                let what = Import { disk, kernel, initramfs, append, target, memory_mib: mem, nic, booted };
+                show(&import(&context.home, &name, what)?, context.json)?;
+            }
+            Command::Shrink { name, force } => {
+                let (before, after) = shrink(Guest::open(&context.home, &name)?, &context.home, force)?;
+                let mut out = io::stdout().lock();
+                if context.json {
+                    let sizes = json!({ "guest": name, "bytes_before": before, "bytes": after });
+                    writeln!(out, "{sizes:#}")?;
+                } else {
+                    writeln!(out, "{name}: {:.1} MiB, was {:.1} MiB", mib(after), mib(before))?;
+                }
+            }
             Command::Ls => list(context)?,
             Command::Inspect { name, check } => {
                 let guest = Guest::open(&context.home, &name)?;
@@ -77,6 +169,7 @@ impl Command {
                 }
                 show(&guest, context.json)?;
             }
+            Command::Warm { name, boot_timeout } => warm(context, &name, Duration::from_secs(boot_timeout))?,
             Command::Rm { name, force } => remove(&context.home, &name, force)?,
         }
         Ok(Exit::Done)
@@ -91,6 +184,44 @@ fn build(context: &Context, recipe: Recipe, name: Option<&str>) -> Result<Guest,
     };
     let agent = dist::find("recctrlu", Target::X86_64)?;
     Ok(debian::build(&context.home, name, &agent)?)
+}
+
+fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> {
+    let interrupt = Interrupt::catch()?;
+    let guest = match name {
+        tiny::RECIPE => Guest::ready_tiny(&context.home, Target::default())?,
+        name => Guest::open(&context.home, name)?,
+    };
+    let target = guest.manifest.target;
+    let panda = Panda::find(&context.home, &context.selection, target)?;
+    let initramfs = match guest.disk() {
+        Some(_) => None,
+        None => Some(warm::tiny_initramfs(&guest, &std::fs::read(dist::find("recctrlu", target)?)?)?),
+    };
+    let initramfs = initramfs.as_deref();
+    let key = WarmKey::of(&guest, &guest.machine(), &panda, initramfs).map_err(GuestError::from)?;
+    let began = Instant::now();
+    let (warm, made) = match guest.warm(&key) {
+        Some(warm) => (warm, false),
+        None => {
+            let _progress = Progress::waiting(&format!("booting {name}"));
+            let made = guest.make_warm(&key, &panda, initramfs, patience, &interrupt);
+            (made.map_err(GuestError::from)?, true)
+        }
+    };
+    guest.forget_stale(&key, &Overlays::of(&context.home)).map_err(GuestError::from)?;
+    let bytes = std::fs::metadata(&warm.state)?.len();
+    let mut out = io::stdout().lock();
+    if context.json {
+        let document = json!({ "guest": name, "state": warm.state, "bytes": bytes, "made": made });
+        writeln!(out, "{document:#}")?;
+    } else if made {
+        let seconds = began.elapsed().as_secs_f64();
+        writeln!(out, "{name} is warm: a state of {:.1} MiB, made in {seconds:.1} s", mib(bytes))?;
+    } else {
+        writeln!(out, "{name} is warm already: a state of {:.1} MiB", mib(bytes))?;
+    }
+    Ok(())
 }
 
 fn list(context: &Context) -> Result<(), Error> {
@@ -121,7 +252,7 @@ fn list(context: &Context) -> Result<(), Error> {
             format!("{} MiB", manifest.memory_mib),
             format!("{:.1} MiB", mib(guest.bytes())),
             manifest.disk.as_ref().map_or("-".to_owned(), |disk| disk.format.clone()),
-            manifest.nic.clone().unwrap_or("-".to_owned()),
+            nic(manifest, "-"),
             origin(&manifest.origin),
         ]);
     }
@@ -163,7 +294,7 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
     if let (Some(disk), Some(path)) = (&manifest.disk, guest.disk()) {
         row("disk", format!("{} ({}, {:.0} MiB)", path.display(), disk.format, mib(disk.bytes)))?;
     }
-    row("network", manifest.nic.clone().unwrap_or("none".to_owned()))?;
+    row("network", nic(manifest, "none"))?;
     if let Some(kernel) = guest.kernel() {
         row("kernel", kernel.display().to_string())?;
         row("told", manifest.append.clone())?;
@@ -177,6 +308,10 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
         row("", format!("{} {} ({:.1} MiB)", &digest.sha256[..12], file, mib(digest.bytes)))?;
     }
     Ok(())
+}
+
+fn nic(manifest: &GuestManifest, none: &str) -> String {
+    manifest.nic.as_ref().map_or(none, Nic::model).to_owned()
 }
 
 fn mib(bytes: u64) -> f64 {

@@ -5,10 +5,18 @@ export HOME=/root PATH=/bin TERM=dumb
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-stty -F /dev/ttyS1 raw
+# Open from now on: the port would forget what has come when nobody has it open.
+exec 3<>/dev/ttyS1
+stty -F /dev/ttyS1 raw -echo
+if [ ! -e /pandacap/command ]; then
+    # The machine's state is kept here, and every machine that goes on from it is told its own command.
+    echo 'pandacap: ready' >/dev/ttyS0
+    while [ -z "$length" ]; do read -r length <&3; done
+    head -c "$length" <&3 >/pandacap/command
+fi
 cd /root
 # Sets $recording and the command as "$@".
 . /pandacap/command
-recctrlu run "$recording" -- "$@" </dev/null >/dev/ttyS1 2>&1
+recctrlu run "$recording" -- "$@" </dev/null >&3 2>&1 3>&-
 recctrlu message "exit=$?"
 poweroff -f

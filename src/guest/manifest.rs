@@ -1,6 +1,7 @@
 //! A guest's manifest: what boots it, on which machine, and where it comes from.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::apt::Package;
 use crate::digest::FileDigest;
 use crate::target::Target;
+use crate::vm::{Nic, PortForward, Protocol};
 
 /// The manifest's name in a guest's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -32,8 +34,8 @@ pub struct GuestManifest {
     pub append: String,
     /// Its disk, which no machine ever writes to; none where the initramfs is all.
     pub disk: Option<Disk>,
-    /// PANDA's name for its network card, for instance `e1000`.
-    pub nic: Option<String>,
+    /// Its network card.
+    pub nic: Option<Nic>,
     /// What tells that it has booted.
     pub booted: Sign,
     /// How to log in.
@@ -63,6 +65,19 @@ pub enum Sign {
     Console(String),
     /// What an SSH server says first, on this port of the guest.
     Ssh(u16),
+}
+
+impl Sign {
+    /// The text on the console, or nothing.
+    pub fn text(&self) -> &str {
+        if let Sign::Console(text) = self { text } else { "" }
+    }
+
+    /// A port of the host, any that is free, that leads to the SSH server.
+    pub fn forward(&self) -> Option<PortForward> {
+        let Sign::Ssh(guest) = self else { return None };
+        Some(PortForward { guest: *guest, host: 0, address: Ipv4Addr::LOCALHOST, protocol: Protocol::Tcp })
+    }
 }
 
 /// How to log in over SSH.

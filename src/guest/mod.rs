@@ -5,10 +5,12 @@ pub mod command;
 pub mod cpio;
 pub mod debian;
 mod draft;
+mod import;
 mod manifest;
 pub mod startup;
 pub mod tiny;
 mod tool;
+pub mod warm;
 
 use std::fs::{self, File};
 use std::io;
@@ -20,9 +22,11 @@ use rustix::fs::{FlockOperation, flock};
 pub use self::apt::{AptError, Package};
 pub use self::manifest::{Disk, GuestManifest, Login, MANIFEST, Origin, SCHEMA, Sign};
 pub use self::tool::ToolError;
+pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
+use crate::vm::{Base, DiskError, Machine, Overlays};
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -50,12 +54,32 @@ pub enum GuestError {
     /// A machine runs it.
     #[error("the guest {0:?} is in use; end the machines that run it first")]
     InUse(String),
+    /// There is nothing to shrink.
+    #[error("the guest {0:?} has no disk")]
+    NoDisk(String),
+    /// Traces would lose their disks.
+    #[error(
+        "{traces} traces have their disks on the image of {name:?}, and could not be looked into any more (they would \
+         replay all the same); --force does it"
+    )]
+    Needed {
+        /// The guest.
+        name: String,
+        /// How many.
+        traces: usize,
+    },
     /// A package is missing.
     #[error("cannot make the guest: {0}")]
     Package(#[from] AptError),
     /// A program failed.
     #[error(transparent)]
     Tool(#[from] ToolError),
+    /// It could not be kept warm.
+    #[error(transparent)]
+    Warm(Box<WarmError>),
+    /// Its disk cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// Only root can do it.
     #[error("making this guest takes root: run the same command with `sudo`, and --home as it is now")]
     Root,
@@ -118,6 +142,9 @@ pub struct Guest {
     _lock: Arc<File>,
 }
 
+/// A guest's name, and the guest unless it cannot be used.
+pub type Listed = (String, Result<Guest, GuestError>);
+
 /// Where the guests of `home` are kept.
 pub fn guests(home: &Path) -> PathBuf {
     home.join("guests")
@@ -158,7 +185,7 @@ impl Guest {
     }
 
     /// The guests of `home` by name; those that cannot be used as the reason why.
-    pub fn list(home: &Path) -> Result<Vec<(String, Result<Guest, GuestError>)>, GuestError> {
+    pub fn list(home: &Path) -> Result<Vec<Listed>, GuestError> {
         let guests = guests(home);
         let entries = match fs::read_dir(&guests) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -204,12 +231,36 @@ impl Guest {
         Some(self.folder.join(&self.manifest.disk.as_ref()?.file))
     }
 
+    /// The machine that it is meant for.
+    pub fn machine(&self) -> Machine {
+        let manifest = &self.manifest;
+        Machine {
+            memory_mib: manifest.memory_mib,
+            serial_ports: if manifest.disk.is_some() { 1 } else { tiny::MACHINE.serial_ports },
+            disk_bytes: manifest.disk.as_ref().map(|disk| disk.bytes),
+            nic: manifest.nic.clone(),
+            // Boot loaders want a screen.
+            vga: manifest.kernel.is_none(),
+            more: Vec::new(),
+        }
+    }
+
     /// The packages that it was made from; none are known of an imported one.
     pub fn packages(&self) -> &[Package] {
         match &self.manifest.origin {
             Origin::Built { packages, .. } => packages,
             Origin::Imported { .. } => &[],
         }
+    }
+
+    /// How many traces have their disks on its image, or on that of a warm state.
+    fn traces(&self, home: &Path) -> Result<usize, GuestError> {
+        let files = |error| GuestError::Files { folder: self.folder.clone(), error };
+        let states = fs::read_dir(self.warm_folder()).into_iter().flatten();
+        let states = states.filter_map(|state| Some(state.ok()?.path().join(warm::DISK)));
+        let disks = self.disk().into_iter().chain(states).filter(|disk| disk.is_file());
+        let overlays = Overlays::of(home);
+        disks.map(|disk| Ok(overlays.on(&Base::inspect(&disk)?).map_err(files)?.len())).sum()
     }
 
     /// The size of its files, in bytes.
@@ -226,7 +277,12 @@ impl Guest {
 /// machine runs, never.
 pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
     match Guest::open(home, name) {
-        Ok(_) => {}
+        Ok(guest) => {
+            let traces = guest.traces(home)?;
+            if !force && traces > 0 {
+                return Err(GuestError::Needed { name: guest.name.clone(), traces });
+            }
+        }
         Err(GuestError::Damaged { .. } | GuestError::Schema { .. }) if force => {}
         Err(error) => return Err(error),
     }

@@ -5,14 +5,28 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::cpio::Archive;
 
-/// An initramfs to append to the guest's own.
-pub fn initramfs(agent: &[u8], recording: &str, command: &[OsString]) -> Vec<u8> {
-    Archive::default()
+/// Blank lines that come before a message: the emulated port drops what it has taken when a state is loaded,
+/// which are 16 bytes at most.
+const DROPPED: usize = 64;
+
+/// An initramfs to append to the guest's own. Without a script the guest waits for a [`message`].
+pub fn initramfs(agent: &[u8], script: Option<&[u8]>) -> Vec<u8> {
+    let archive = Archive::default()
         .file("init", 0o755, include_bytes!("init.sh"))
         .file("bin/recctrlu", 0o755, agent)
-        .folder("pandacap")
-        .file("pandacap/command", 0o644, &script(recording, command))
-        .finish()
+        .folder("pandacap");
+    match script {
+        Some(script) => archive.file("pandacap/command", 0o644, script).finish(),
+        None => archive.finish(),
+    }
+}
+
+/// The script as it reaches a guest that waits for it, on its second serial port.
+pub fn message(script: &[u8]) -> Vec<u8> {
+    let mut message = vec![b'\n'; DROPPED];
+    message.extend_from_slice(format!("{}\n", script.len()).as_bytes());
+    message.extend_from_slice(script);
+    message
 }
 
 /// Shell that sets `$recording` and the positional parameters to exactly these bytes.

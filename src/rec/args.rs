@@ -39,6 +39,8 @@ pub struct Args {
     pub(super) dry_run: bool,
 
     /// The guest to boot, of those that `pandacap guest ls` shows; `tiny` is made when it is not there
+    ///
+    /// If its state after a boot is kept (`pandacap guest warm`), the machine goes on from there.
     #[arg(
         long,
         value_name = "NAME",
@@ -117,6 +119,10 @@ pub struct Args {
     /// End each recording after about so many instructions of the guest (K, M, G)
     #[arg(long, value_name = "N", value_parser = scaled, help_heading = "Recording")]
     pub(super) max_instr: Option<String>,
+
+    /// Boot the guest even if its state after a boot is kept (`pandacap guest warm`)
+    #[arg(long, help_heading = "Machine")]
+    pub(super) cold: bool,
 
     /// Drop what the guest wrote to its disk, instead of keeping it in the trace
     #[arg(long, requires = "disk", help_heading = "Recording")]

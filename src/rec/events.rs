@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::tail::Tail;
+use crate::vm::Tail;
 
 /// What is known of a run so far. Events and fields that are not known are none of our business.
 #[derive(Debug, Default)]

@@ -1,13 +1,11 @@
 //! `pandacap rec`: what happens in a guest, recorded as verified traces.
 
 mod args;
-mod booted;
 mod events;
 mod keep;
 mod report;
 mod run;
 mod subject;
-mod tail;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -233,10 +231,13 @@ impl Args {
         {
             return Err(RecError::Name(name.clone()));
         }
-        let subject = Subject::of(self, &context.home)?;
+        let mut subject = Subject::of(self, &context.home)?;
         let panda = Panda::find(&context.home, &context.selection, subject.target)?;
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
+        if !self.cold {
+            subject.find_warm(&context.home, &panda, interrupt)?;
+        }
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
         check_memory(subject.machine.memory_mib)?;

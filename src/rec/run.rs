@@ -9,15 +9,13 @@ use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::booted::{Sign, Signs};
 use super::events::{Recorded, Story};
 use super::subject::Subject;
-use super::tail::Tail;
 use super::{CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
-use crate::vm::{Outside, PluginSpec, PortForward, Process, shell};
+use crate::vm::{Outside, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -73,10 +71,15 @@ pub(super) struct Outcome {
 impl Plan<'_> {
     /// PANDA's arguments, firmware left out.
     fn arguments(&self) -> Vec<String> {
-        let serial: Vec<String> = self.subject.serial().iter().map(|file| format!("file:{file}")).collect();
+        let serial = self.subject.serial();
         let serial: Vec<&str> = serial.iter().map(String::as_str).collect();
-        let outside =
-            Outside { serial: &serial, overlay: DISK, forwards: self.forwards, display: self.display };
+        let outside = Outside {
+            serial: &serial,
+            overlay: DISK,
+            forwards: self.forwards,
+            display: self.display,
+            state: self.subject.state(),
+        };
         self.subject.machine.record_args(self.subject.boot(), outside, &self.recctrl_args, self.plugins)
     }
 
@@ -188,6 +191,8 @@ struct Watch {
     signs: Signs,
     /// How far the boot is.
     state: Sign,
+    /// Whether it had booted before.
+    warm: bool,
     show: bool,
     /// How many recordings have been announced as begun and as ended; none are when there is a command.
     announced: Option<(usize, usize)>,
@@ -203,8 +208,9 @@ impl Watch {
             story: Story::default(),
             events: Tail::of(folder.join(EVENTS)),
             output: Tail::of(folder.join(OUTPUT)),
-            signs: Signs::new(folder.join(CONSOLE), plan.forwards),
+            signs: Signs::new(folder.join(CONSOLE), plan.forwards, "login:"),
             state: Sign::None,
+            warm: plan.subject.state().is_some(),
             show: plan.show,
             refused: None,
             announced: plan.command.is_empty().then_some((0, 0)),
@@ -233,7 +239,7 @@ impl Watch {
         if self.state != Sign::None {
             return Ok(());
         }
-        self.state = if self.story.heard { Sign::Booted } else { self.signs.look()? };
+        self.state = if self.warm || self.story.heard { Sign::Booted } else { self.signs.look()? };
         if self.state == Sign::Booted {
             self.progress = None;
             if self.announced.is_some() {

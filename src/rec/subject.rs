@@ -4,20 +4,26 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::args::Args;
 use super::{CONSOLE, DISK, INITRAMFS, OUTPUT, RecError};
 use crate::digest::FileDigest;
 use crate::dist;
-use crate::guest::{Guest, startup, tiny};
+use crate::guest::{Guest, GuestError, Warm, WarmKey, startup, tiny, warm};
+use crate::interrupt::Interrupt;
+use crate::panda::Panda;
+use crate::progress::Progress;
 use crate::target::Target;
 use crate::trace::GuestId;
-use crate::vm::{Base, Boot, Machine, Nic};
+use crate::vm::{Base, Boot, Machine, Nic, Overlays};
 
 /// The memory of an image that is no guest of pandacap's, in MiB, if nobody says.
 const MEMORY_MIB: u32 = 512;
 const NIC: &str = "e1000";
+/// The pipe, in QEMU's sense, through which a warm guest is told its command.
+const MESSAGE: &str = "command";
 
 /// A guest that is about to be recorded.
 #[derive(Debug)]
@@ -29,8 +35,10 @@ pub(super) struct Subject {
     initramfs: Option<PathBuf>,
     append: String,
     kind: Kind,
-    /// Nobody removes the guest meanwhile.
-    _guest: Option<Guest>,
+    /// The guest of pandacap's that it is; nobody removes it meanwhile.
+    guest: Option<Guest>,
+    /// The state from which the machine goes on, if it does not boot.
+    warm: Option<Warm>,
 }
 
 #[derive(Debug)]
@@ -77,17 +85,8 @@ impl Subject {
     fn guest(guest: Guest) -> Result<Subject, RecError> {
         let manifest = &guest.manifest;
         let mut files = manifest.files.clone();
-        let base = guest.disk().map(|disk| Base::inspect(&disk)).transpose()?;
-        let mut machine = tiny::MACHINE;
-        machine.memory_mib = manifest.memory_mib;
-        machine.nic = manifest.nic.as_deref().and_then(|nic| nic.parse().ok());
-        let kind = match base {
-            Some(base) => {
-                machine.serial_ports = 1;
-                machine.disk_bytes = Some(base.virtual_bytes);
-                machine.vga = manifest.kernel.is_none();
-                Kind::Disk(base)
-            }
+        let kind = match guest.disk() {
+            Some(disk) => Kind::Disk(Base::inspect(&disk)?),
             None => {
                 let agent = dist::find("recctrlu", manifest.target)?;
                 files.insert("recctrlu".to_owned(), FileDigest::of(&agent)?);
@@ -97,12 +96,13 @@ impl Subject {
         Ok(Subject {
             id: GuestId { name: guest.name.clone(), packages: guest.packages().to_owned(), files },
             target: manifest.target,
-            machine,
+            machine: guest.machine(),
             kernel: guest.kernel(),
             initramfs: guest.initramfs(),
             append: manifest.append.clone(),
             kind,
-            _guest: Some(guest),
+            guest: Some(guest),
+            warm: None,
         })
     }
 
@@ -140,8 +140,46 @@ impl Subject {
             initramfs,
             append: args.append.clone(),
             kind: Kind::Disk(base),
-            _guest: None,
+            guest: None,
+            warm: None,
         })
+    }
+
+    /// Finds the state from which the machine can go on. One that does not fit any more is made anew, unless the
+    /// machine is not the guest's usual one.
+    pub(super) fn find_warm(
+        &mut self,
+        home: &Path,
+        panda: &Panda,
+        interrupt: &Interrupt,
+    ) -> Result<(), RecError> {
+        let Some(guest) = self.guest.as_ref().filter(|guest| guest.was_warm()) else { return Ok(()) };
+        let initramfs = match &self.kind {
+            Kind::Startup(agent) => Some(warm::tiny_initramfs(guest, agent)?),
+            Kind::Disk(_) => None,
+        };
+        let key = WarmKey::of(guest, &self.machine, panda, initramfs.as_deref())?;
+        let found = match guest.warm(&key) {
+            None if self.machine == guest.machine() => {
+                let what = format!("the warm state of {} does not fit any more: booting it anew", guest.name);
+                let _progress = Progress::waiting(&what);
+                let made = guest.make_warm(&key, panda, initramfs.as_deref(), warm::PATIENCE, interrupt);
+                let made = made.map_err(GuestError::from)?;
+                guest.forget_stale(&key, &Overlays::of(home)).map_err(GuestError::from)?;
+                Some(made)
+            }
+            found => found,
+        };
+        if let (Kind::Disk(base), Some(Warm { disk: Some(disk), .. })) = (&mut self.kind, &found) {
+            *base = Base::inspect(disk)?;
+        }
+        self.warm = found;
+        Ok(())
+    }
+
+    /// The state from which the machine goes on, if it does not boot.
+    pub(super) fn state(&self) -> Option<&Path> {
+        self.warm.as_ref().map(|warm| &*warm.state)
     }
 
     /// The image below the guest's disk, if it has one.
@@ -155,17 +193,23 @@ impl Subject {
     /// What the machine boots, in the folder of the run.
     pub(super) fn boot(&self) -> Boot<'_> {
         let initramfs = match &self.kind {
-            Kind::Startup(_) => Some(Path::new(INITRAMFS)),
+            Kind::Startup(_) => {
+                let warm = self.warm.as_ref().and_then(|warm| warm.initramfs.as_deref());
+                Some(warm.unwrap_or(Path::new(INITRAMFS)))
+            }
             Kind::Disk(_) => self.initramfs.as_deref(),
         };
         Boot { kernel: self.kernel.as_deref(), initramfs, append: &self.append }
     }
 
-    /// The files of the run that serial ports write.
-    pub(super) fn serial(&self) -> &'static [&'static str] {
-        match &self.kind {
-            Kind::Startup(_) => &[CONSOLE, OUTPUT],
-            Kind::Disk(_) => &[CONSOLE],
+    /// Where the serial ports go, in QEMU's words.
+    pub(super) fn serial(&self) -> Vec<String> {
+        let [console, output] = [CONSOLE, OUTPUT].map(|file| format!("file:{file}"));
+        match (&self.kind, &self.warm) {
+            (Kind::Startup(_), None) => vec![console, output],
+            // Both ways: the guest waits for its command.
+            (Kind::Startup(_), Some(_)) => vec![console, format!("pipe:{MESSAGE}")],
+            (Kind::Disk(_), _) => vec![console],
         }
     }
 
@@ -176,10 +220,16 @@ impl Subject {
         recording: &str,
         command: &[OsString],
     ) -> Result<(), RecError> {
-        match (&self.kind, &self.initramfs) {
-            (Kind::Startup(agent), initramfs) => {
-                let mut archive = initramfs.as_ref().map(fs::read).transpose()?.unwrap_or_default();
-                archive.extend(startup::initramfs(agent, recording, command));
+        match (&self.kind, &self.warm) {
+            (Kind::Startup(_), Some(_)) => {
+                let script = startup::script(recording, command);
+                fs::write(folder.join(format!("{MESSAGE}.in")), startup::message(&script))?;
+                fs::write(folder.join(OUTPUT), [])?;
+                symlink(OUTPUT, folder.join(format!("{MESSAGE}.out")))?;
+            }
+            (Kind::Startup(agent), None) => {
+                let mut archive = self.initramfs.as_ref().map(fs::read).transpose()?.unwrap_or_default();
+                archive.extend(startup::initramfs(agent, Some(&startup::script(recording, command))));
                 fs::write(folder.join(INITRAMFS), archive)?;
             }
             (Kind::Disk(base), _) => base.overlay(folder, DISK)?,
@@ -189,9 +239,12 @@ impl Subject {
 
     /// Removes what only the running machine needed.
     pub(super) fn clean(&self, folder: &Path) -> io::Result<()> {
-        match &self.kind {
-            Kind::Startup(_) => fs::remove_file(folder.join(INITRAMFS)),
-            Kind::Disk(_) => Ok(()),
+        match (&self.kind, &self.warm) {
+            (Kind::Startup(_), Some(_)) => ["in", "out"]
+                .into_iter()
+                .try_for_each(|way| fs::remove_file(folder.join(format!("{MESSAGE}.{way}")))),
+            (Kind::Startup(_), None) => fs::remove_file(folder.join(INITRAMFS)),
+            (Kind::Disk(_), _) => Ok(()),
         }
     }
 }

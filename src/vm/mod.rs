@@ -1,5 +1,6 @@
 //! One running machine: what it is made of, how PANDA starts it, and how it is ended.
 
+mod booted;
 mod disk;
 mod host;
 mod net;
@@ -7,18 +8,21 @@ mod overlays;
 mod plugin;
 mod process;
 mod qmp;
+mod tail;
 
 use std::path::Path;
 use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::booted::{Sign, Signs};
 pub use self::disk::{Base, DiskError, Hold};
 pub use self::host::{NoMemory, NoSpace, check_memory, check_space};
 pub use self::net::{Nic, PortError, PortForward, Protocol};
 pub use self::overlays::Overlays;
 pub use self::plugin::{NoPlugin, PluginSpec};
 pub use self::process::{Attached, Process, ProcessError};
+pub use self::tail::Tail;
 
 /// The name of the QMP socket in the folder where PANDA runs.
 const QMP_SOCKET: &str = "qmp.sock";
@@ -70,6 +74,8 @@ pub struct Outside<'a> {
     pub forwards: &'a [PortForward],
     /// Where its screen is shown, in QEMU's words.
     pub display: Option<&'a str>,
+    /// A saved state of the same machine, from which it goes on instead of booting.
+    pub state: Option<&'a Path>,
 }
 
 /// QEMU's arguments for the first IDE disk.
@@ -125,6 +131,10 @@ impl Machine {
                 args.extend(["-initrd".to_owned(), initramfs.to_string_lossy().into_owned()]);
             }
             args.extend(["-append", boot.append].map(str::to_owned));
+        }
+        if let Some(state) = outside.state {
+            let state = state.to_string_lossy();
+            args.extend(["-incoming".to_owned(), format!("exec:cat {}", shell_words::quote(&state))]);
         }
         args.extend(["-qmp".to_owned(), format!("unix:{QMP_SOCKET},server,nowait")]);
         args

@@ -56,6 +56,11 @@ impl Process {
         self.child.try_wait().map_err(ProcessError::Wait)
     }
 
+    /// Stops the machine, and writes its state to `file` in the folder where it runs.
+    pub fn save(&self, file: &str) -> io::Result<()> {
+        qmp::save(&self.folder, file)
+    }
+
     /// Ends PANDA, and with it properly a recording that is on: `quit` over QMP, else SIGTERM, then SIGKILL.
     pub fn end(&mut self) -> Result<ExitStatus, ProcessError> {
         if let Err(error) = qmp::quit(&self.folder) {

@@ -6,6 +6,7 @@ mod bootstrap;
 mod config;
 mod disk;
 mod gap;
+mod guest;
 mod machine;
 mod maint;
 mod panda;

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::str::FromStr;
 
 use super::cpio::Archive;
 use super::draft::Draft;
@@ -13,6 +14,7 @@ use super::tool::{self, ToolError};
 use super::{Disk, Guest, GuestError, GuestManifest, Login, Origin, Package, SCHEMA, Sign};
 use crate::progress::Progress;
 use crate::target::Target;
+use crate::vm::Nic;
 
 /// The name of its recipe, and of the guest unless another is given.
 pub const RECIPE: &str = "debian";
@@ -79,7 +81,7 @@ pub(super) fn build(home: &Path, name: &str, agent: &Path) -> Result<Guest, Gues
         initramfs: Some(INITRAMFS.to_owned()),
         append: APPEND.to_owned(),
         disk: Some(Disk { file: DISK.into(), format: "qcow2".to_owned(), bytes: DISK_BYTES }),
-        nic: Some("e1000".to_owned()),
+        nic: Nic::from_str("e1000").ok(),
         booted: Sign::Ssh(22),
         login: Some(Login { user: "root".to_owned(), key: KEY.to_owned() }),
         origin: Origin::Built { recipe: RECIPE.to_owned(), packages },

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::tail::Tail;
-use crate::vm::{PortForward, Protocol};
+use super::{PortForward, Protocol};
 
 /// How long to wait before the SSH server is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -15,15 +15,17 @@ const RECENT: usize = 4096;
 
 /// The signs of a guest that boots.
 #[derive(Debug)]
-pub(super) struct Signs {
+pub struct Signs {
     console: Tail,
     recent: Vec<u8>,
+    /// What a guest that has booted writes to its console.
+    text: String,
     ssh: Option<Ssh>,
 }
 
 /// What the signs say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
+pub enum Sign {
     /// Nothing yet.
     None,
     /// It has booted.
@@ -33,21 +35,23 @@ pub(super) enum Sign {
 }
 
 impl Signs {
-    pub(super) fn new(console: PathBuf, forwards: &[PortForward]) -> Signs {
+    /// The guest that writes to `console`: it has booted once it writes `text`, if there is one, or once an SSH
+    /// server answers on a forwarded port.
+    pub fn new(console: PathBuf, forwards: &[PortForward], text: &str) -> Signs {
         let ssh = forwards.iter().find(|forward| forward.guest == 22 && forward.protocol == Protocol::Tcp);
         let ssh = ssh.map(|forward| Ssh { port: forward.host, stream: None, tried: Instant::now() });
-        Signs { console: Tail::of(console), recent: Vec::new(), ssh }
+        Signs { console: Tail::of(console), recent: Vec::new(), text: text.to_owned(), ssh }
     }
 
     /// What can be seen now.
-    pub(super) fn look(&mut self) -> io::Result<Sign> {
+    pub fn look(&mut self) -> io::Result<Sign> {
         let new = self.console.bytes()?;
         self.recent.extend(new);
         let says = |text: &str| self.recent.windows(text.len()).any(|window| window == text.as_bytes());
         if says("Kernel panic - not syncing") {
             return Ok(Sign::Panic);
         }
-        let login = says("login:");
+        let login = !self.text.is_empty() && says(&self.text);
         let old = self.recent.len().saturating_sub(RECENT);
         self.recent.drain(..old);
         Ok(if login || self.ssh.as_mut().is_some_and(Ssh::answers) { Sign::Booted } else { Sign::None })
@@ -94,7 +98,7 @@ mod tests {
     fn the_console_tells_even_in_pieces() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("console.log");
-        let mut signs = Signs::new(path.clone(), &[]);
+        let mut signs = Signs::new(path.clone(), &[], "login:");
         assert_eq!(signs.look().expect("looks"), Sign::None);
         let mut console = std::fs::File::create(path).expect("made");
         console
@@ -113,7 +117,7 @@ mod tests {
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let port = server.local_addr().expect("an address").port();
         let forward = format!("ssh:{port}:l").parse().expect("parses");
-        let mut signs = Signs::new(PathBuf::from("/nonexistent"), &[forward]);
+        let mut signs = Signs::new(PathBuf::from("/nonexistent"), &[forward], "");
         let began = Instant::now();
         let mut guest = loop {
             assert_eq!(signs.look().expect("looks"), Sign::None);

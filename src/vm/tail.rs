@@ -9,7 +9,7 @@ const AT_ONCE: u64 = 1 << 20;
 
 /// Reads what has been added since it was last asked.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub struct Tail {
     path: PathBuf,
     file: Option<File>,
     begun: Vec<u8>,
@@ -17,12 +17,12 @@ pub(super) struct Tail {
 
 impl Tail {
     /// A file that need not be there yet.
-    pub(super) fn of(path: PathBuf) -> Tail {
+    pub fn of(path: PathBuf) -> Tail {
         Tail { path, file: None, begun: Vec::new() }
     }
 
     /// What is new, up to a bound.
-    pub(super) fn bytes(&mut self) -> io::Result<Vec<u8>> {
+    pub fn bytes(&mut self) -> io::Result<Vec<u8>> {
         let mut new = Vec::new();
         if self.file.is_none() {
             match File::open(&self.path) {
@@ -38,7 +38,7 @@ impl Tail {
     }
 
     /// Whole lines that are new.
-    pub(super) fn lines(&mut self) -> io::Result<Vec<Vec<u8>>> {
+    pub fn lines(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let new = self.bytes()?;
         self.begun.extend_from_slice(&new);
         let mut lines: Vec<Vec<u8>> = self.begun.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();

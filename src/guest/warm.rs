@@ -1,0 +1,279 @@
+//! Warm starts: the state of a guest that has booted, kept so that machines can go on from it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{Guest, GuestError, startup};
+use crate::digest;
+use crate::interrupt::Interrupt;
+use crate::panda::Panda;
+use crate::vm::{
+    Base, Boot, DiskError, Machine, Outside, Overlays, PortError, Process, ProcessError, Sign, Signs,
+};
+
+/// The files of a warm state.
+const STATE: &str = "state";
+pub(super) const DISK: &str = "disk.qcow2";
+const INITRAMFS: &str = "initramfs.cpio";
+const KEY: &str = "key.json";
+const CONSOLE: &str = "console.log";
+/// What a guest may still have to do when it answers, before it only waits.
+const CALM: Duration = Duration::from_secs(3);
+/// How long a guest may take to boot when nobody says.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+const TICK: Duration = Duration::from_millis(20);
+
+/// Why a guest has no warm state.
+#[derive(Debug, thiserror::Error)]
+pub enum WarmError {
+    /// It has not booted in time.
+    #[error("the guest {name:?} has not booted within {after} s; the end of its console:\n{said}")]
+    Boot {
+        /// The guest.
+        name: String,
+        /// Seconds.
+        after: u64,
+        /// The end of its console.
+        said: String,
+    },
+    /// PANDA ended.
+    #[error("PANDA ended while the guest booted:\n{0}")]
+    Died(String),
+    /// The state was not saved.
+    #[error("PANDA could not save the machine's state: {0}")]
+    Save(#[source] io::Error),
+    /// Files cannot be handled.
+    #[error("cannot keep a warm state in {}: {error}", .folder.display())]
+    Files {
+        /// Where.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The disk cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is no port to look for the SSH server with.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// PANDA does not run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Ctrl-C.
+    #[error("interrupted before the guest had booted")]
+    Interrupted,
+}
+
+/// Everything that a state depends on: with another of any of it, the state is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WarmKey {
+    panda: String,
+    machine: Machine,
+    kernel: Option<String>,
+    /// The whole initramfs, which has the agent in it where there is no disk.
+    initramfs: Option<String>,
+    append: String,
+    disk: Option<Base>,
+}
+
+/// A saved state.
+#[derive(Clone, Debug)]
+pub struct Warm {
+    /// The state of the machine, for `-incoming`.
+    pub state: PathBuf,
+    /// The disk to make overlays on, as it was at that moment.
+    pub disk: Option<PathBuf>,
+    /// The initramfs that was booted: the machine has to be started with the same.
+    pub initramfs: Option<PathBuf>,
+}
+
+impl WarmKey {
+    /// The key of `guest` on `machine`; `initramfs` is what it boots when that is not its own.
+    pub fn of(
+        guest: &Guest,
+        machine: &Machine,
+        panda: &Panda,
+        initramfs: Option<&[u8]>,
+    ) -> Result<WarmKey, DiskError> {
+        let manifest = &guest.manifest;
+        let digest = |file: &Option<String>| Some(manifest.files.get(file.as_ref()?)?.sha256.clone());
+        Ok(WarmKey {
+            panda: panda.digest.clone(),
+            machine: machine.clone(),
+            kernel: digest(&manifest.kernel),
+            initramfs: initramfs.map(sha256).or_else(|| digest(&manifest.initramfs)),
+            append: manifest.append.clone(),
+            disk: guest.disk().map(|disk| Base::inspect(&disk)).transpose()?,
+        })
+    }
+
+    /// The key as the name of a folder.
+    fn name(&self) -> Result<String, serde_json::Error> {
+        Ok(sha256(&serde_json::to_vec(self)?)[..16].to_owned())
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// What a guest without a disk boots for a warm state: it stops where it needs to know the command.
+pub fn tiny_initramfs(guest: &Guest, agent: &[u8]) -> io::Result<Vec<u8>> {
+    let mut initramfs = fs::read(guest.initramfs().unwrap_or_default())?;
+    initramfs.extend(startup::initramfs(agent, None));
+    Ok(initramfs)
+}
+
+impl Guest {
+    /// Where its warm states are.
+    pub fn warm_folder(&self) -> PathBuf {
+        self.folder.join("warm")
+    }
+
+    /// Whether somebody wants it to be kept warm: there is a state, whatever it is for.
+    pub fn was_warm(&self) -> bool {
+        fs::read_dir(self.warm_folder()).is_ok_and(|mut states| states.next().is_some())
+    }
+
+    /// The warm state for `key`, if there is one; states for another key are not looked at.
+    pub fn warm(&self, key: &WarmKey) -> Option<Warm> {
+        let folder = self.warm_folder().join(key.name().ok()?);
+        let there = |file: &str| Some(folder.join(file)).filter(|path| path.is_file());
+        Some(Warm { state: there(STATE)?, disk: there(DISK), initramfs: there(INITRAMFS) })
+    }
+
+    /// Boots the guest, and keeps its state under `key`. `initramfs` as in [`WarmKey::of`].
+    pub fn make_warm(
+        &self,
+        key: &WarmKey,
+        panda: &Panda,
+        initramfs: Option<&[u8]>,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Warm, WarmError> {
+        let warm = self.warm_folder();
+        let files = |error| WarmError::Files { folder: warm.clone(), error };
+        fs::create_dir_all(&warm).map_err(files)?;
+        let made = tempfile::Builder::new().prefix(".").tempdir_in(&warm).map_err(files)?;
+        if let Some(initramfs) = initramfs {
+            fs::write(made.path().join(INITRAMFS), initramfs).map_err(files)?;
+        }
+        if let Some(base) = &key.disk {
+            base.overlay(made.path(), DISK)?;
+        }
+        self.boot_and_save(key, panda, made.path(), initramfs.is_some(), patience, interrupt)?;
+        let text = serde_json::to_vec_pretty(key).map_err(|error| files(error.into()))?;
+        fs::write(made.path().join(KEY), text).map_err(files)?;
+        fs::remove_file(made.path().join(CONSOLE)).map_err(files)?;
+        digest::sync_folder(made.path()).map_err(files)?;
+        let place = warm.join(key.name().map_err(|error| files(error.into()))?);
+        match renameat_with(CWD, made.path(), CWD, &place, RenameFlags::NOREPLACE) {
+            // Somebody else made it meanwhile: theirs is as good.
+            Err(rustix::io::Errno::EXIST) | Ok(()) => {}
+            Err(error) => return Err(files(error.into())),
+        }
+        self.warm(key).ok_or_else(|| files(io::ErrorKind::NotFound.into()))
+    }
+
+    fn boot_and_save(
+        &self,
+        key: &WarmKey,
+        panda: &Panda,
+        folder: &Path,
+        own_initramfs: bool,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<(), WarmError> {
+        let (kernel, initramfs) = (self.kernel(), self.initramfs());
+        let initramfs = if own_initramfs { Some(PathBuf::from(INITRAMFS)) } else { initramfs };
+        let boot = Boot {
+            kernel: kernel.as_deref(),
+            initramfs: initramfs.as_deref(),
+            append: &self.manifest.append,
+        };
+        let forwards: Vec<_> = self
+            .manifest
+            .booted
+            .forward()
+            .into_iter()
+            .map(|forward| forward.ready())
+            .collect::<Result<_, _>>()?;
+        let serial = format!("file:{CONSOLE}");
+        let outside =
+            Outside { serial: &[&serial], overlay: DISK, forwards: &forwards, ..Outside::default() };
+        let mut command = panda.command();
+        command.args(key.machine.boot_args(boot, outside)).env_remove("PANDA_DIR");
+        let files = |error| WarmError::Files { folder: folder.to_owned(), error };
+        let log = tempfile::tempfile().map_err(files)?;
+        command.stdout(log.try_clone().map_err(files)?).stderr(log);
+
+        let began = Instant::now();
+        let mut process = Process::start(command, folder)?;
+        let mut signs = Signs::new(folder.join(CONSOLE), &forwards, self.manifest.booted.text());
+        let said = || fs::read(folder.join(CONSOLE)).map(|text| tail(&text)).unwrap_or_default();
+        loop {
+            match signs.look().map_err(files)? {
+                Sign::Booted => break,
+                Sign::Panic => return Err(self.late(began.elapsed(), said())),
+                Sign::None if began.elapsed() > patience => return Err(self.late(patience, said())),
+                Sign::None => {}
+            }
+            if process.ended()?.is_some() {
+                return Err(WarmError::Died(said()));
+            }
+            if interrupt.is_set() {
+                return Err(WarmError::Interrupted);
+            }
+            sleep(TICK);
+        }
+        drop(signs);
+        if key.disk.is_some() {
+            sleep(CALM);
+        }
+        process.save(STATE).map_err(WarmError::Save)?;
+        process.end()?;
+        Ok(())
+    }
+
+    fn late(&self, after: Duration, said: String) -> WarmError {
+        WarmError::Boot { name: self.name.clone(), after: after.as_secs(), said }
+    }
+
+    /// Removes the states for other keys than `key`, but those that traces have overlays on.
+    pub fn forget_stale(&self, key: &WarmKey, overlays: &Overlays) -> Result<(), WarmError> {
+        let warm = self.warm_folder();
+        let files = |error| WarmError::Files { folder: warm.clone(), error };
+        let needed = |disk: &Path| -> Result<bool, WarmError> {
+            Ok(disk.is_file() && !overlays.on(&Base::inspect(disk)?).map_err(files)?.is_empty())
+        };
+        let keep = key.name().map_err(|error| files(error.into()))?;
+        for entry in fs::read_dir(&warm).map_err(files)? {
+            let folder = entry.map_err(files)?.path();
+            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // What begins with a dot is being made.
+            if name != keep && !name.starts_with('.') && !needed(&folder.join(DISK))? {
+                fs::remove_dir_all(&folder).map_err(files)?;
+            }
+        }
+        File::open(&warm).and_then(|folder| folder.sync_all()).map_err(files)
+    }
+}
+
+fn tail(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(8)..].join("\n")
+}
+
+impl From<WarmError> for GuestError {
+    fn from(error: WarmError) -> GuestError {
+        GuestError::Warm(Box::new(error))
+    }
+}

@@ -1,0 +1,158 @@
+//! Guests: imported, listed, shrunk, removed, and kept warm.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use predicates::prelude::PredicateBooleanExt;
+use predicates::str::contains;
+use serde_json::Value;
+
+use crate::support::{home, pandacap};
+
+/// Runs a program that has to succeed.
+fn run(program: &str, arguments: &[&str], dir: &Path) {
+    let status = Command::new(program).args(arguments).current_dir(dir).status();
+    assert!(status.unwrap_or_else(|error| panic!("{program}: {error}")).success(), "{program} {arguments:?}");
+}
+
+/// An ext4 image of 64 MiB in which 8 MiB were in use and are free again.
+fn image(dir: &Path) -> PathBuf {
+    run("mke2fs", &["-q", "-t", "ext4", "disk.raw", "64M"], dir);
+    let noise: Vec<u8> =
+        (0_u64..1 << 20).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+    fs::write(dir.join("noise"), noise).unwrap();
+    run("debugfs", &["-w", "-R", "write noise noise", "disk.raw"], dir);
+    run("debugfs", &["-w", "-R", "rm noise", "disk.raw"], dir);
+    dir.join("disk.raw")
+}
+
+fn json(home: &Path, arguments: &[&str]) -> Value {
+    let output = pandacap(home).arg("--json").args(arguments).assert().success().get_output().stdout.clone();
+    serde_json::from_slice(&output).unwrap()
+}
+
+#[test]
+fn an_imported_image_is_listed_shrinks_and_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, image) = (dir.path().join("home"), image(dir.path()));
+    let before = fs::read(&image).unwrap();
+    pandacap(&home)
+        .args(["guest", "import", "mine", "--nic", "rtl8139", "--disk"])
+        .arg(&image)
+        .assert()
+        .success();
+    pandacap(&home)
+        .args(["guest", "import", "mine", "--disk"])
+        .arg(&image)
+        .assert()
+        .code(1)
+        .stderr(contains("there is a guest \"mine\" already"));
+    let listed = json(&home, &["guest", "ls"]);
+    assert_eq!((&listed[0]["name"], &listed[0]["nic"]), (&"mine".into(), &"rtl8139".into()));
+
+    let sizes = json(&home, &["guest", "shrink", "mine"]);
+    let [old, new] = ["bytes_before", "bytes"].map(|key| sizes[key].as_u64().unwrap());
+    assert!(old > 8 << 20 && new < 1 << 20, "{sizes}");
+    pandacap(&home)
+        .args(["guest", "inspect", "--check", "mine"])
+        .assert()
+        .success()
+        .stdout(contains("qcow2, 64 MiB"));
+    assert!(fs::read(&image).unwrap() == before, "the image itself has changed");
+
+    pandacap(&home).args(["guest", "rm", "mine"]).assert().success();
+    pandacap(&home)
+        .args(["guest", "rm", "mine"])
+        .assert()
+        .code(3)
+        .stderr(contains("there is no guest \"mine\""));
+    assert_eq!(fs::read_dir(home.join("guests")).unwrap().count(), 0, "something is left");
+}
+
+#[test]
+fn an_image_that_cannot_be_booted_is_refused_by_name_and_nothing_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, image) = (dir.path().join("home"), image(dir.path()));
+    run("qemu-img", &["convert", "-O", "qcow2", "disk.raw", "cut.qcow2"], dir.path());
+    let whole = fs::metadata(dir.path().join("cut.qcow2")).unwrap().len();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(dir.path().join("cut.qcow2"))
+        .and_then(|file| file.set_len(whole - (1 << 20)))
+        .unwrap();
+    let secret = ["--object", "secret,id=s,data=x", "-f", "luks", "-o", "key-secret=s,iter-time=500"];
+    run("qemu-img", &[&["create", "-q"], &secret[..], &["secret.luks", "1M"]].concat(), dir.path());
+    for (file, why) in
+        [("none.qcow2", "No such file"), ("cut.qcow2", "truncated"), ("secret.luks", "encrypted")]
+    {
+        let file = image.with_file_name(file);
+        pandacap(&home)
+            .args(["guest", "import", "bad", "--disk"])
+            .arg(&file)
+            .assert()
+            .code(1)
+            .stderr(contains(why).and(contains(file.to_str().unwrap())));
+    }
+    assert!(!home.exists(), "something was made");
+}
+
+#[test]
+fn a_damaged_guest_is_told_and_only_force_removes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, image) = (dir.path().join("home"), image(dir.path()));
+    pandacap(&home).args(["guest", "import", "mine", "--disk"]).arg(&image).assert().success();
+    let disk = home.join("guests/mine/disk.qcow2");
+    fs::write(&disk, "shorter").unwrap();
+    pandacap(&home)
+        .args(["guest", "inspect", "mine"])
+        .assert()
+        .code(1)
+        .stderr(contains("is damaged (disk.qcow2"));
+    pandacap(&home).args(["guest", "ls"]).assert().success().stdout(contains("cannot be used"));
+    pandacap(&home).args(["guest", "rm", "mine"]).assert().code(1);
+    pandacap(&home).args(["guest", "rm", "--force", "mine"]).assert().success();
+    assert!(!home.join("guests/mine").exists());
+}
+
+/// A home of its own, for other tests boot the shared tiny guest cold.
+fn warm_home(dir: &Path) -> PathBuf {
+    let own = dir.join("home");
+    pandacap(home()).args(["rec", "--dry-run", "--", "true"]).assert().success();
+    fs::create_dir(&own).unwrap();
+    run("cp", &["-a", home().join("panda").to_str().unwrap(), "home/"], dir);
+    fs::create_dir(own.join("guests")).unwrap();
+    run("cp", &["-a", home().join("guests/tiny").to_str().unwrap(), "home/guests/"], dir);
+    own
+}
+
+#[test]
+fn a_warm_guest_takes_any_command_and_a_state_that_does_not_fit_is_never_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = warm_home(dir.path());
+    assert_eq!(json(&home, &["guest", "warm", "tiny"])["made"], true);
+    assert_eq!(json(&home, &["guest", "warm", "tiny"])["made"], false);
+    let rec = |name: &str, more: &[&str], command: &[&str]| {
+        let mut rec = pandacap(&home);
+        rec.args(["rec", "--name", name, "--out"]).arg(dir.path().join("traces")).args(more);
+        rec.arg("--").args(command).assert().success();
+        let read = |file: &str| fs::read(dir.path().join("traces").join(name).join(file)).unwrap();
+        let manifest: Value = serde_json::from_slice(&read("manifest.json")).unwrap();
+        assert_eq!(manifest["verification"]["replayed"], true, "{manifest:#}");
+        let warm = manifest["arguments"]["record"].as_array().unwrap().contains(&"-incoming".into());
+        (warm, read("output.log"))
+    };
+    let long = "x".repeat(20_000);
+    let odd = ["printf", "<%s>", "it's", "", "a\nb", " $x `y` \\ \"", "\u{e9}\u{1}", &long];
+    let expected: String = odd[2..].iter().map(|word| format!("<{word}>")).collect();
+    assert_eq!(rec("warm", &[], &odd), (true, expected.clone().into_bytes()));
+    assert_eq!(rec("cold", &["--cold"], &odd), (false, expected.into_bytes()));
+    assert!(!rec("more-memory", &["--mem", "300"], &["true"]).0, "a state of another machine was used");
+
+    // Under the name that would fit now: with another content of what it depends on there is another name.
+    let warm = home.join("guests/tiny/warm");
+    let state = fs::read_dir(&warm).unwrap().next().unwrap().unwrap().path();
+    fs::rename(&state, warm.join("0123456789abcdef")).unwrap();
+    assert!(rec("anew", &[], &["true"]).0, "it is made anew");
+    assert!(state.join("state").is_file() && !warm.join("0123456789abcdef").exists(), "the stale one goes");
+}
