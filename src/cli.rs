@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::panda::{self, Selection};
 use crate::target::Target;
 use crate::trace::log::cli::{TraceCommand, TraceError};
-use crate::{rec, trace};
+use crate::{plugin, rec, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -43,6 +43,9 @@ enum Command {
     /// Install a PANDA, or say where it is
     #[command(subcommand)]
     Panda(panda::command::Command),
+    /// Put recctrl into a PANDA's own plugin folder, or take it out
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Say whether recording will work here, and what to do when it will not
     ///
     /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
@@ -81,6 +84,9 @@ pub enum Error {
     /// PANDA could not be installed.
     #[error(transparent)]
     Install(#[from] panda::InstallError),
+    /// The plugin was not put in or taken out.
+    #[error(transparent)]
+    Plugin(#[from] plugin::PluginError),
     /// Nothing was recorded.
     #[error(transparent)]
     Rec(#[from] rec::RecError),
@@ -98,6 +104,7 @@ impl Error {
         match self {
             Error::Panda(_) => Exit::Missing,
             Error::Install(error) if error.is_missing() => Exit::Missing,
+            Error::Plugin(error) => error.exit(),
             Error::Rec(error) => error.exit(),
             Error::Replay(trace::ReplayError::Interrupted) => Exit::Interrupted,
             _ => Exit::Failed,
@@ -139,6 +146,7 @@ impl Cli {
         let context = self.context()?;
         match self.command {
             Command::Panda(command) => command.run(&context),
+            Command::Plugin(command) => command.run(&context),
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),

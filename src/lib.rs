@@ -10,6 +10,7 @@ pub mod exit;
 pub mod guest;
 pub mod interrupt;
 pub mod panda;
+pub mod plugin;
 pub mod progress;
 pub mod rec;
 pub mod target;
