@@ -4,6 +4,7 @@
 
 mod machine;
 mod panda;
+mod plugin_install;
 mod rec;
 mod recorder;
 mod salvage;
