@@ -5,6 +5,7 @@
 mod machine;
 mod panda;
 mod plugin_install;
+mod pypanda;
 mod rec;
 mod recorder;
 mod salvage;
