@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
+mod foreign;
 mod machine;
 mod panda;
 mod plugin_install;
@@ -10,4 +11,5 @@ mod rec;
 mod recorder;
 mod salvage;
 mod support;
+mod targets;
 mod trace;
