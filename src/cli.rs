@@ -17,7 +17,7 @@ use crate::guest;
 use crate::panda::{self, Selection};
 use crate::target::Target;
 use crate::trace::log::cli::{TraceCommand, TraceError};
-use crate::{maint, rec, replay, trace};
+use crate::{maint, plugin, rec, replay, trace};
 
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
@@ -62,6 +62,9 @@ enum Command {
     /// Make, import and look after guests: what machines boot
     #[command(subcommand)]
     Guest(guest::command::Command),
+    /// Put recctrl into a PANDA's own plugin folder, or take it out
+    #[command(subcommand)]
+    Plugin(plugin::Command),
     /// Say whether recording will work here, and what to do when it will not
     ///
     /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
@@ -139,6 +142,9 @@ pub enum Error {
     /// A file that belongs to pandacap is missing.
     #[error(transparent)]
     Dist(#[from] DistError),
+    /// The plugin was not put in or taken out.
+    #[error(transparent)]
+    Plugin(#[from] plugin::PluginError),
     /// Nothing was recorded.
     #[error(transparent)]
     Rec(#[from] rec::RecError),
@@ -175,6 +181,7 @@ impl Error {
             Error::Install(error) if error.is_missing() => Exit::Missing,
             Error::Guest(error) => error.exit(),
             Error::Dist(_) => Exit::Missing,
+            Error::Plugin(error) => error.exit(),
             Error::Rec(error) => error.exit(),
             Error::ReplayTrace(error) => error.exit(),
             Error::Maint(error) => error.exit(),
@@ -238,6 +245,7 @@ impl Cli {
         match self.command {
             Command::Panda(command) => command.run(&context),
             Command::Guest(command) => command.run(&context),
+            Command::Plugin(command) => command.run(&context),
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
             Command::Replay(args) => args.run(&context),

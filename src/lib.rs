@@ -13,6 +13,7 @@ pub mod guest;
 pub mod interrupt;
 pub mod maint;
 pub mod panda;
+pub mod plugin;
 pub mod progress;
 pub mod rec;
 pub mod replay;

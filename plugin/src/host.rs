@@ -9,6 +9,9 @@ use crate::recorder::Mode;
 /// Why a recording can't begin or end.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
+    /// Record and replay were left out of PANDA.
+    #[error("this PANDA was built without record and replay")]
+    Unable,
     /// KVM runs the guest behind PANDA's back.
     #[error("the machine runs on KVM, and only TCG can be recorded: start PANDA without -enable-kvm")]
     Kvm,

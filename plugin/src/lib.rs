@@ -26,7 +26,13 @@ use once_cell::sync::OnceCell;
 use panda_sys::{CPUState, gate};
 pub use plugin::{Plugin, Verdict};
 
-use crate::{events::Events, files::Folder, host::Host as _, options::Options, panda::Panda};
+use crate::{
+    events::Events,
+    files::Folder,
+    host::Host as _,
+    options::Options,
+    panda::{Panda, Unfit},
+};
 
 /// What PANDA's callbacks find their way back to.
 struct Instance {
@@ -82,8 +88,20 @@ fn level(level: log::Level) -> &'static str {
 }
 
 fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
-    let Some(options) = arguments()? else { return Ok(true) };
-    let (panda, hook) = Panda::find(tick)?;
+    let Some(mut options) = arguments()? else { return Ok(true) };
+    let (panda, hook) = match Panda::find(tick) {
+        Ok(found) => found,
+        // Some PANDAs quit when a plugin doesn't load, and a guest that can't be recorded can still run.
+        Err(unfit @ Unfit::Target) => {
+            log::error!("{unfit}; the machine runs, and recctrl does nothing");
+            return Ok(true);
+        }
+        Err(unfit) => return Err(unfit.into()),
+    };
+    if !panda.can_record() && !options.dry {
+        log::warn!("this PANDA was built without record and replay: recordings are pretended, as with dry=y");
+        options.dry = true;
+    }
     let folder = Folder::open(&options.dir).map_err(|e| format!("dir={}: {e}", options.dir.display()))?;
     let events = Events::open(options.events.as_deref()).map_err(|e| format!("events: {e}"))?;
     let gate = Box::leak(Box::new(gate::pandacap_gate {

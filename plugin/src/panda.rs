@@ -41,7 +41,7 @@ pub(crate) enum Unfit {
     Symbol(&'static str),
     #[error("this PANDA's number for guest hypercalls can't be told")]
     CallbackNumber,
-    #[error("recctrl does not know this target's hypercalls: x86_64, i386, arm and aarch64 can be recorded")]
+    #[error("recctrl doesn't know this target's hypercalls: x86_64, i386, arm and aarch64 can be recorded")]
     Target,
     #[error("the process can't be searched for PANDA's symbols: {0}")]
     Process(#[from] libloading::Error),
@@ -50,7 +50,7 @@ pub(crate) enum Unfit {
 /// Takes a symbol out of the table, or says which one is missing.
 macro_rules! need {
     ($symbols:expr, $name:ident) => {
-        $symbols.$name.map_err(|_| Unfit::Symbol(stringify!($name)))?
+        *$symbols.$name.as_ref().map_err(|_| Unfit::Symbol(stringify!($name)))?
     };
     ($symbols:expr, $name:ident, ref) => {
         $symbols.$name.as_ref().map_err(|_| Unfit::Symbol(stringify!($name)))?
@@ -61,9 +61,8 @@ type Register = unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int;
 
 /// The PANDA that loaded us.
 pub(crate) struct Panda {
-    control: *mut panda_sys::pandacap_rr_control,
-    log: *mut *mut panda_sys::pandacap_rr_log,
-    skipped_callsite: *mut c_int,
+    /// `None`: this PANDA was built without record and replay.
+    recording: Option<Recording>,
     interrupt_request: Option<*mut c_int>,
     kvm_allowed: Option<*mut bool>,
     smp_cpus: Option<*mut c_int>,
@@ -75,9 +74,6 @@ pub(crate) struct Panda {
     read_register: Register,
     write_register: Register,
     read_memory: unsafe extern "C" fn(*mut CPUState, u64, *mut i8, c_int) -> c_int,
-    record_begin: unsafe extern "C" fn(*const i8, *const i8) -> c_int,
-    record_end: unsafe extern "C" fn() -> c_int,
-    instruction_count: unsafe extern "C" fn() -> u64,
     vm_quit: unsafe extern "C" fn() -> c_int,
     timeout_add:
         unsafe extern "C" fn(u32, Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut c_void) -> u32,
@@ -86,6 +82,31 @@ pub(crate) struct Panda {
     x86_width: AtomicI32,
     register_file: Mutex<RegisterFile>,
     tick: unsafe extern "C" fn(*mut c_void) -> c_int,
+}
+
+/// What a PANDA has that can record.
+struct Recording {
+    control: *mut panda_sys::pandacap_rr_control,
+    log: *mut *mut panda_sys::pandacap_rr_log,
+    skipped_callsite: *mut c_int,
+    begin: unsafe extern "C" fn(*const i8, *const i8) -> c_int,
+    end: unsafe extern "C" fn() -> c_int,
+    instruction_count: unsafe extern "C" fn() -> u64,
+}
+
+impl Recording {
+    /// All of it, or nothing where PANDA has no record and replay at all.
+    fn find(symbols: &Symbols) -> Result<Option<Recording>, Unfit> {
+        let Ok(control) = symbols.rr_control else { return Ok(None) };
+        Ok(Some(Recording {
+            control,
+            log: need!(symbols, rr_nondet_log),
+            skipped_callsite: need!(symbols, rr_skipped_callsite_location),
+            begin: need!(symbols, panda_record_begin),
+            end: need!(symbols, panda_record_end),
+            instruction_count: need!(symbols, rr_get_guest_instr_count_external),
+        }))
+    }
 }
 
 // SAFETY: the pointers are to PANDA's own globals and functions, which live as long as the process; they are used
@@ -130,9 +151,7 @@ impl Panda {
             leave: need!(symbols, cpu_loop_exit_noexc),
         };
         let panda = Panda {
-            control: need!(symbols, rr_control),
-            log: need!(symbols, rr_nondet_log),
-            skipped_callsite: need!(symbols, rr_skipped_callsite_location),
+            recording: Recording::find(&symbols)?,
             interrupt_request: symbols.panda_current_interrupt_request.ok(),
             kvm_allowed: symbols.kvm_allowed.ok(),
             smp_cpus: symbols.smp_cpus.ok(),
@@ -144,9 +163,6 @@ impl Panda {
             read_register,
             write_register: need!(symbols, gdb_write_register),
             read_memory: need!(symbols, panda_virtual_memory_read_external),
-            record_begin: need!(symbols, panda_record_begin),
-            record_end: need!(symbols, panda_record_end),
-            instruction_count: need!(symbols, rr_get_guest_instr_count_external),
             vm_quit: need!(symbols, panda_vm_quit),
             timeout_add: need!(symbols, g_timeout_add),
             family,
@@ -155,6 +171,11 @@ impl Panda {
             tick,
         };
         Ok((panda, hook))
+    }
+
+    /// Whether this PANDA was built with record and replay.
+    pub(crate) fn can_record(&self) -> bool {
+        self.recording.is_some()
     }
 
     fn arch(&self) -> Arch {
@@ -198,7 +219,7 @@ impl Panda {
     }
 
     /// Lets the main loop have its turn, with the guest held, until it has acted on `rr_control.next`.
-    fn hold(&self, wanted: i32) -> Result<(), Refusal> {
+    fn hold(&self, recording: &Recording, wanted: i32) -> Result<(), Refusal> {
         // SAFETY: a plain function of QEMU's.
         let owned = unsafe { (self.locked)() };
         let mut alone = Duration::ZERO;
@@ -217,7 +238,7 @@ impl Panda {
                 unsafe { (self.lock)() };
             }
             // SAFETY: we have the lock; only its holder changes rr_control.
-            let (mode, next) = unsafe { ((*self.control).mode, (*self.control).next) };
+            let (mode, next) = unsafe { ((*recording.control).mode, (*recording.control).next) };
             if next == RR_NOCHANGE {
                 return if mode == wanted { Ok(()) } else { Err(Refusal::NoTurn) };
             }
@@ -228,7 +249,7 @@ impl Panda {
             }
             if alone > PATIENCE {
                 // SAFETY: as above; nobody has begun to act on it.
-                unsafe { (*self.control).next = RR_NOCHANGE };
+                unsafe { (*recording.control).next = RR_NOCHANGE };
                 return Err(Refusal::NoTurn);
             }
         }
@@ -305,8 +326,9 @@ impl Host for Panda {
     type Cpu = *mut CPUState;
 
     fn mode(&self) -> Mode {
+        let Some(recording) = &self.recording else { return Mode::Off };
         // SAFETY: PANDA's global, read with the lock held.
-        match unsafe { (*self.control).mode } {
+        match unsafe { (*recording.control).mode } {
             RR_RECORD => Mode::Record,
             RR_REPLAY => Mode::Replay,
             _ => Mode::Off,
@@ -327,11 +349,12 @@ impl Host for Panda {
     }
 
     fn instructions(&self) -> u64 {
-        if self.mode() != Mode::Record {
+        let Some(recording) = self.recording.as_ref().filter(|_| self.mode() == Mode::Record) else {
             return 0;
-        }
+        };
         // SAFETY: while recording, PANDA has a log and a processor.
-        let (logged, low) = unsafe { ((**self.log).last_instruction, (self.instruction_count)() as u32) };
+        let (logged, low) =
+            unsafe { ((**recording.log).last_instruction, (recording.instruction_count)() as u32) };
         // The log is written many times in 2^32 instructions, for every interrupt is in it.
         logged + u64::from(low.wrapping_sub(logged as u32))
     }
@@ -353,15 +376,19 @@ impl Host for Panda {
     fn answer(&self, cpu: Self::Cpu, registers: Registers) {
         let arch = self.arch();
         let before = self.registers(cpu);
-        // SAFETY: PANDA's global, which its own code on this thread sets before each use.
-        let callsite = unsafe {
-            ptr::replace(self.skipped_callsite, panda_sys::PANDACAP_CALLSITE_MAIN_LOOP_WAIT as c_int)
-        };
+        let main_loop = panda_sys::PANDACAP_CALLSITE_MAIN_LOOP_WAIT as c_int;
+        let callsite = self.recording.as_ref().map(|recording| {
+            let place = recording.skipped_callsite;
+            // SAFETY: PANDA's global, which its own code on this thread sets before each use.
+            (place, unsafe { ptr::replace(place, main_loop) })
+        });
         for (number, value) in arch::logged(arch, before, registers) {
             self.write(cpu, number, value);
         }
-        // SAFETY: as above.
-        unsafe { *self.skipped_callsite = callsite };
+        if let Some((place, callsite)) = callsite {
+            // SAFETY: as above.
+            unsafe { *place = callsite };
+        }
     }
 
     fn read(&self, cpu: Self::Cpu, address: u64, buffer: &mut [u8]) -> bool {
@@ -371,18 +398,19 @@ impl Host for Panda {
     }
 
     fn begin(&self, cpu: Self::Cpu, recording: &CStr, answer: Registers) -> Result<(), Refusal> {
+        let machinery = self.recording.as_ref().ok_or(Refusal::Unable)?;
         let counter = self.arch().program_counter();
         let (before, stood) = (self.registers(cpu), self.read(cpu, counter));
         let next = self.next_instruction(cpu)?;
         // PANDA copies the name. Nothing is logged yet, so these writes are only in the snapshot.
         // SAFETY: the name ends with a NUL; a null snapshot means: from the machine as it stands.
-        let asked = unsafe { (self.record_begin)(recording.as_ptr(), ptr::null()) };
+        let asked = unsafe { (machinery.begin)(recording.as_ptr(), ptr::null()) };
         if asked != RRCTRL_OK {
             return Err(Refusal::Panda(asked));
         }
         self.answer(cpu, answer);
         self.write(cpu, counter, next);
-        if let Err(refusal) = self.hold(RR_RECORD) {
+        if let Err(refusal) = self.hold(machinery, RR_RECORD) {
             self.write(cpu, counter, stood);
             self.answer(cpu, before);
             return Err(refusal);
@@ -396,17 +424,20 @@ impl Host for Panda {
     }
 
     fn end(&self) -> Result<(), Refusal> {
+        let recording = self.recording.as_ref().ok_or(Refusal::Unable)?;
         // SAFETY: a plain function of PANDA's.
-        let asked = unsafe { (self.record_end)() };
+        let asked = unsafe { (recording.end)() };
         if asked != RRCTRL_OK {
             return Err(Refusal::Panda(asked));
         }
-        self.hold(RR_OFF)
+        self.hold(recording, RR_OFF)
     }
 
     fn ask_end(&self) {
-        // SAFETY: a plain function of PANDA's; the main loop looks at what it sets when we return.
-        unsafe { (self.record_end)() };
+        if let Some(recording) = &self.recording {
+            // SAFETY: a plain function of PANDA's; the main loop looks at what it sets when we return.
+            unsafe { (recording.end)() };
+        }
     }
 
     fn quit(&self) {
@@ -426,5 +457,39 @@ impl Host for Panda {
         std::thread::sleep(time);
         // SAFETY: as above.
         unsafe { (self.lock)() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern "C" fn never(_data: *mut c_void) -> c_int {
+        0
+    }
+
+    /// This process, which has no symbol of PANDA's.
+    fn nothing() -> Symbols {
+        // SAFETY: the table only looks symbols up.
+        unsafe { Symbols::from_library(libloading::os::unix::Library::this()) }.expect("a table")
+    }
+
+    #[test]
+    fn a_panda_without_record_and_replay_is_told_from_one_that_lacks_a_part_of_it() {
+        assert!(matches!(Recording::find(&nothing()), Ok(None)));
+        let mut control = panda_sys::pandacap_rr_control {
+            mode: RR_OFF,
+            next: RR_NOCHANGE,
+            name: ptr::null_mut(),
+            snapshot: ptr::null_mut(),
+        };
+        let mut partly = nothing();
+        partly.rr_control = Ok(&raw mut control);
+        assert!(matches!(Recording::find(&partly), Err(Unfit::Symbol("rr_nondet_log"))));
+    }
+
+    #[test]
+    fn a_target_that_we_do_not_know_is_called_that_and_no_missing_symbol() {
+        assert!(matches!(Panda::find(never), Err(Unfit::Target)));
     }
 }

@@ -67,10 +67,6 @@ UNIT
 echo debian > /etc/hostname
 printf '127.0.0.1\tlocalhost debian\n::1\tlocalhost\n' > /etc/hosts
 printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' > /etc/network/interfaces
-for suite in bookworm bookworm-updates; do
-    echo "deb http://deb.debian.org/debian $suite main"
-done > /etc/apt/sources.list
-echo 'deb http://deb.debian.org/debian-security bookworm-security main' >> /etc/apt/sources.list
 
 # Boot fast, and do nothing behind the back of what is recorded. At boot udev looks at those devices only that
 # a guest of PANDA's can have; what is plugged in later comes to it as ever.

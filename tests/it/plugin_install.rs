@@ -1,0 +1,83 @@
+//! `pandacap plugin`: recctrl in a PANDA's own plugin folder, and out again.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{pandacap, wheel};
+
+/// A home with a PANDA of its own, whose folders may be changed.
+fn home() -> TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = pandacap(home.path());
+    command.args(["panda", "install", "--target", "x86_64,i386", "--wheel"]).arg(wheel()).assert().success();
+    home
+}
+
+fn plugins(home: &Path, target: &str) -> PathBuf {
+    home.join(format!("panda/0.1.1.5/{target}-softmmu/panda/plugins"))
+}
+
+/// What `pandacap plugin VERB` says about the first target.
+fn plugin(home: &Path, arguments: &[&str]) -> Value {
+    let mut command = pandacap(home);
+    let output = command.args(["--json", "plugin"]).args(arguments).assert().success().get_output().clone();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn ours_goes_in_where_panda_loads_it_and_upstreams_comes_back() {
+    let home = home();
+    let before = fs::read(plugins(home.path(), "i386").join("panda_recctrl.so")).unwrap();
+    assert_eq!(plugin(home.path(), &["status"])[1]["owner"], "upstream");
+
+    let installed = plugin(home.path(), &["install"]);
+    assert_eq!((&installed[0]["target"], &installed[0]["owner"]), (&"x86_64".into(), &"ours".into()));
+    assert_eq!((&installed[1]["target"], &installed[1]["owner"]), (&"i386".into(), &"ours".into()));
+    assert_eq!(installed[1]["upstream_kept"], true);
+
+    assert_eq!(plugin(home.path(), &["uninstall", "--target", "i386"])[0]["owner"], "upstream");
+    assert_eq!(fs::read(plugins(home.path(), "i386").join("panda_recctrl.so")).unwrap(), before);
+    let status = plugin(home.path(), &["status"]);
+    assert_eq!((&status[0]["owner"], &status[1]["owner"]), (&"ours".into(), &"upstream".into()));
+}
+
+#[test]
+fn a_folder_of_ones_own_takes_it_as_well() {
+    let home = home();
+    let own = tempfile::tempdir().unwrap();
+    let dir = own.path().to_str().unwrap();
+    assert_eq!(plugin(home.path(), &["install", "--dir", dir, "--target", "i386"])[0]["owner"], "ours");
+    assert_eq!(plugin(home.path(), &["uninstall", "--dir", dir])[0]["owner"], "nobody");
+    assert_eq!(fs::read_dir(own.path()).unwrap().count(), 0, "nothing is left behind");
+
+    let two = pandacap(home.path()).args(["plugin", "status", "--dir", dir, "--target", "arm,i386"]).assert();
+    two.code(2).stderr(contains("each target has its own"));
+}
+
+#[test]
+fn a_panda_that_does_not_load_it_is_left_as_it_was_and_gives_the_reason() {
+    let own = tempfile::tempdir().unwrap();
+    let program = own.path().join("bin/panda-system-x86_64");
+    fs::create_dir_all(own.path().join("bin/panda/plugins")).unwrap();
+    let says = "PANDA[recctrl]: error: not loaded: this PANDA's number for guest hypercalls can't be told";
+    let script =
+        format!("#!/bin/sh\n[ \"$1\" = -version ] && exec echo version 2.9\necho \"{says}\" >&2\nexit 1\n");
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+
+    let refused = pandacap(own.path()).arg("--panda").arg(own.path()).args(["plugin", "install"]).assert();
+    refused.code(1).stderr(contains("number for guest hypercalls can't be told; nothing was changed"));
+    assert_eq!(fs::read_dir(own.path().join("bin/panda/plugins")).unwrap().count(), 0);
+}
+
+#[test]
+fn without_any_panda_the_error_says_how_to_get_one() {
+    let home = tempfile::tempdir().unwrap();
+    let nothing = pandacap(home.path()).env("PATH", "/nowhere").args(["plugin", "status"]).assert();
+    nothing.code(3).stderr(contains("pandacap panda install --target x86_64"));
+}

@@ -1,0 +1,67 @@
+//! PANDA in library mode: the example script records with the real PyPANDA, and the recording replays without it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use pandacap::guest::Guest;
+use pandacap::target::Target;
+
+use crate::machine::{Plugin, Run};
+use crate::support::{home, lab, pandacap, wheelhouse};
+
+/// What the guest does: a session with one command in it.
+const SCRIPT: &str = "
+recctrlu open_session py; echo opened=$?
+ls /bin | md5sum
+recctrlu close_session; echo closed=$?
+";
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// A Python with PyPANDA 0.1.1.5 and our plugin in it, made once and kept in cargo's target folder.
+fn python() -> PathBuf {
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pypanda");
+    let python = venv.join("bin/python");
+    if !venv.join("made").exists() {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
+        let pip = || {
+            let mut pip = Command::new(&python);
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+            pip
+        };
+        run(pip().args(["cffi", "colorama", "protobuf<3.21"]));
+        run(pip().args(["--no-deps", "pandare==0.1.1.5", "--find-links"]).arg(wheelhouse()));
+        std::fs::write(venv.join("made"), "").unwrap();
+    }
+    let lib = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
+    let plugins = lib.join("site-packages/pandare/data/x86_64-softmmu/panda/plugins");
+    pandacap(home()).args(["plugin", "install", "--dir"]).arg(plugins).assert().success();
+    python
+}
+
+#[test]
+fn a_pypanda_script_loads_recctrl_and_its_recording_replays_without() {
+    let (lab, dir) = (lab(), tempfile::tempdir().unwrap());
+    // for the initramfs that it makes
+    drop(lab.booting(dir.path(), SCRIPT, Plugin::Absent, ""));
+    let log = std::fs::File::create(dir.path().join("said")).unwrap();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pypanda/record.py");
+    let mut script = Command::new(python());
+    script
+        .arg(example)
+        .arg(Guest::ready_tiny(home(), Target::X86_64).unwrap().kernel().unwrap())
+        .arg("initramfs");
+    script
+        .env("LD_LIBRARY_PATH", home().join("panda/0.1.1.5/x86_64-softmmu/stand-ins"))
+        .env_remove("PANDA_DIR");
+    script.current_dir(dir.path()).stdout(log.try_clone().unwrap()).stderr(log);
+
+    let run = Run::after(dir, script.spawn().unwrap());
+    run.assert_says(&["recording started", "opened=0", "recording ended", "closed=0"]);
+    assert_eq!(run.recordings(), ["py_000"], "{}", run.said);
+    assert_eq!(run.events_of("ended")[0]["why"], "guest");
+    lab.replay(run.dir.path(), "py_000").unwrap();
+}

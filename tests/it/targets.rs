@@ -1,0 +1,41 @@
+//! Every target: the agent and the plugin of each, and how far PANDA's own replays go.
+
+use std::path::Path;
+
+use pandacap::target::Target;
+
+use crate::foreign::{Count, Foreign, KINDS, Kind};
+use crate::support::{home, pandacap, wheel};
+
+fn open(kind: Kind) -> Foreign {
+    let mut install = pandacap(home());
+    install.args(["panda", "install", "--target", kind.target.name(), "--wheel"]).arg(wheel());
+    install.assert().success();
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    Foreign::open(kind, home(), &scratch.with_file_name("dist"), scratch)
+}
+
+#[test]
+fn on_i386_every_recording_replays_without_the_plugin() {
+    let i386 = KINDS.into_iter().find(|kind| kind.target == Target::I386).unwrap();
+    let i386 = open(i386);
+    assert_eq!(i386.by_recctrl(5), Count { made: 5, replayed: 5 });
+    assert_eq!(i386.by_monitor(2), Count { made: 2, replayed: 2 }, "the control run");
+}
+
+#[test]
+fn on_arm_and_aarch64_guests_start_and_stop_recordings() {
+    for target in [Target::Arm, Target::Aarch64] {
+        let kind = KINDS.into_iter().find(|kind| kind.target == target).unwrap();
+        // Whether they replay is up to PANDA: docs/targets.md.
+        assert_eq!(open(kind).by_recctrl(2).made, 2, "{kind:?}");
+    }
+}
+
+#[test]
+fn every_agent_is_small() {
+    for kind in KINDS {
+        let bytes = open(kind).agent_bytes();
+        assert!(bytes < 10_000, "{}: {bytes} bytes", kind.target);
+    }
+}
