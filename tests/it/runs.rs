@@ -262,7 +262,7 @@ fn start(image: &Path, options: &[&str]) -> Child {
     process.env("PANDACAP_HOME", home()).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
     process.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));
     process.arg("--disk").arg(image).arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
-    process.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    process.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
 /// How many processes have a folder below `folder` as their working directory.
