@@ -23,6 +23,8 @@ pub(super) fn shell(
     let machine = guest.machine();
     let warm = guest.warm(&WarmKey::of(guest, &machine, panda, None)?);
     let base = warm.as_ref().and_then(|warm| warm.disk.clone()).unwrap_or(disk);
+    let forwards: Vec<_> =
+        forwards.iter().map(|forward| forward.ready()).collect::<Result<_, _>>().map_err(WarmError::Port)?;
     let files = |error: io::Error| GuestError::Files { folder: guest.folder.clone(), error };
     let folder = tempfile::tempdir().map_err(files)?;
     Base::inspect(&base)?.overlay(folder.path(), OVERLAY)?;
@@ -31,7 +33,13 @@ pub(super) fn shell(
     let boot =
         Boot { kernel: kernel.as_deref(), initramfs: initramfs.as_deref(), append: &guest.manifest.append };
     let state = warm.as_ref().map(|warm| &*warm.state);
-    let outside = Outside { serial: &["mon:stdio"], overlay: OVERLAY, forwards, state, ..Outside::default() };
+    let outside = Outside {
+        serial: &["mon:stdio"],
+        overlay: OVERLAY,
+        forwards: &forwards,
+        state,
+        ..Outside::default()
+    };
     let mut command = panda.command();
     // Ctrl-], for Ctrl-A is what shells have for the beginning of the line.
     command.args(machine.boot_args(boot, outside)).args(["-echr", "0x1d"]);
