@@ -10,6 +10,7 @@ use comfy_table::presets::NOTHING;
 use serde_json::json;
 
 use super::import::{Import, import, shrink};
+use super::shell::shell;
 use super::{Guest, GuestError, GuestManifest, Origin, Sign, WarmKey, debian, remove, tiny, warm};
 use crate::cli::{Context, Error};
 use crate::dist;
@@ -19,7 +20,7 @@ use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::rec::mib as mib_of;
 use crate::target::Target;
-use crate::vm::{Nic, Overlays};
+use crate::vm::{Nic, Overlays, PortForward};
 
 /// What can be done about guests.
 #[derive(Debug, Subcommand)]
@@ -117,6 +118,17 @@ pub enum Command {
         #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
         boot_timeout: u64,
     },
+    /// Use a guest's console, on an overlay that is thrown away
+    ///
+    /// The machine boots, or goes on from its warm state. Ctrl-] x leaves. For guests with a disk.
+    Shell {
+        /// The guest
+        name: String,
+
+        /// Forward port TO of this machine to port FROM of the guest, as in `pandacap rec`
+        #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]")]
+        port_fwd: Vec<PortForward>,
+    },
     /// Remove a guest
     Rm {
         /// The guest
@@ -170,6 +182,14 @@ impl Command {
                 show(&guest, context.json)?;
             }
             Command::Warm { name, boot_timeout } => warm(context, &name, Duration::from_secs(boot_timeout))?,
+            Command::Shell { name, port_fwd } => {
+                let interrupt = Interrupt::catch()?;
+                let guest = Guest::open(&context.home, &name)?;
+                let panda = Panda::find(&context.home, &context.selection, guest.manifest.target)?;
+                if shell(&guest, &panda, &port_fwd, &interrupt)? {
+                    return Ok(Exit::Interrupted);
+                }
+            }
             Command::Rm { name, force } => remove(&context.home, &name, force)?,
         }
         Ok(Exit::Done)

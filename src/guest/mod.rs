@@ -7,6 +7,7 @@ pub mod debian;
 mod draft;
 mod import;
 mod manifest;
+mod shell;
 pub mod startup;
 pub mod tiny;
 mod tool;

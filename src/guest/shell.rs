@@ -1,0 +1,60 @@
+//! A guest's console on the terminal, on an overlay that is thrown away.
+
+use std::io;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::{Guest, GuestError, WarmError, WarmKey};
+use crate::interrupt::Interrupt;
+use crate::panda::Panda;
+use crate::vm::{Attached, Base, Boot, Outside, PortForward};
+
+const OVERLAY: &str = "disk.qcow2";
+const TICK: Duration = Duration::from_millis(50);
+
+/// Runs the guest until it powers off or its user leaves; whether it was interrupted instead.
+pub(super) fn shell(
+    guest: &Guest,
+    panda: &Panda,
+    forwards: &[PortForward],
+    interrupt: &Interrupt,
+) -> Result<bool, GuestError> {
+    let Some(disk) = guest.disk() else { return Err(GuestError::NoDisk(guest.name.clone())) };
+    let machine = guest.machine();
+    let warm = guest.warm(&WarmKey::of(guest, &machine, panda, None)?);
+    let base = warm.as_ref().and_then(|warm| warm.disk.clone()).unwrap_or(disk);
+    let forwards: Vec<_> =
+        forwards.iter().map(|forward| forward.ready()).collect::<Result<_, _>>().map_err(WarmError::Port)?;
+    let files = |error: io::Error| GuestError::Files { folder: guest.folder.clone(), error };
+    let folder = tempfile::tempdir().map_err(files)?;
+    Base::inspect(&base)?.overlay(folder.path(), OVERLAY)?;
+
+    let (kernel, initramfs) = (guest.kernel(), guest.initramfs());
+    let boot =
+        Boot { kernel: kernel.as_deref(), initramfs: initramfs.as_deref(), append: &guest.manifest.append };
+    let state = warm.as_ref().map(|warm| &*warm.state);
+    let outside = Outside {
+        serial: &["mon:stdio"],
+        overlay: OVERLAY,
+        forwards: &forwards,
+        state,
+        ..Outside::default()
+    };
+    let mut command = panda.command();
+    // Ctrl-], for Ctrl-A is what shells have for the beginning of the line.
+    command.args(machine.boot_args(boot, outside)).args(["-echr", "0x1d"]);
+    command.current_dir(folder.path()).env_remove("PANDA_DIR");
+    eprintln!("the console of {}; Ctrl-] x leaves, and nothing is kept", guest.name);
+    let failed = |error| GuestError::from(WarmError::Process(error));
+    let mut machine = Attached::start(command).map_err(failed)?;
+    loop {
+        if machine.ended().map_err(failed)?.is_some() {
+            return Ok(false);
+        }
+        if interrupt.is_set() {
+            machine.terminate().map_err(failed)?;
+            return Ok(true);
+        }
+        sleep(TICK);
+    }
+}
