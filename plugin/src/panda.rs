@@ -197,6 +197,14 @@ impl Panda {
         arch::cpuid_length(code).map(|length| counter.wrapping_add(length)).ok_or(Refusal::Instruction)
     }
 
+    /// The replay starts from no interrupt request: what is pending when a recording begins has to be logged again.
+    fn forget_interrupts(&self) {
+        if let Some(request) = self.interrupt_request {
+            // SAFETY: PANDA's global, with the lock held.
+            unsafe { *request = 0 };
+        }
+    }
+
     /// Lets the main loop have its turn, with the guest held, until it has acted on `rr_control.next`.
     fn hold(&self, wanted: i32) -> Result<(), Refusal> {
         // SAFETY: a plain function of QEMU's.
@@ -387,12 +395,26 @@ impl Host for Panda {
             self.answer(cpu, before);
             return Err(refusal);
         }
-        if let Some(request) = self.interrupt_request {
-            // The replay starts from 0: what is pending now has to be logged again.
-            // SAFETY: PANDA's global, with the lock held.
-            unsafe { *request = 0 };
-        }
+        self.forget_interrupts();
         Ok(())
+    }
+
+    fn ask_begin(&self, recording: &CStr) -> Result<(), Refusal> {
+        // SAFETY: as for `begin`.
+        let asked = unsafe { (self.record_begin)(recording.as_ptr(), ptr::null()) };
+        if asked != RRCTRL_OK {
+            return Err(Refusal::Panda(asked));
+        }
+        // PANDA changes it only while recording.
+        self.forget_interrupts();
+        // SAFETY: a plain function of QEMU's.
+        unsafe { (self.notify)() };
+        Ok(())
+    }
+
+    fn is_pending(&self) -> bool {
+        // SAFETY: PANDA's global, read with the lock held.
+        unsafe { (*self.control).next != RR_NOCHANGE }
     }
 
     fn end(&self) -> Result<(), Refusal> {
@@ -405,8 +427,11 @@ impl Host for Panda {
     }
 
     fn ask_end(&self) {
-        // SAFETY: a plain function of PANDA's; the main loop looks at what it sets when we return.
-        unsafe { (self.record_end)() };
+        // SAFETY: plain functions; the main loop looks at what the first one sets at its next turn.
+        unsafe {
+            (self.record_end)();
+            (self.notify)();
+        }
     }
 
     fn quit(&self) {

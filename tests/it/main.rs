@@ -4,6 +4,7 @@
 
 mod gap;
 mod machine;
+mod neighbours;
 mod panda;
 mod rec;
 mod recorder;
