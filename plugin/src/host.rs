@@ -75,6 +75,10 @@ pub trait Host: Send + 'static {
     /// Begins a recording at the instruction behind the guest's hypercall, with `answer` in its registers, while
     /// the guest is held. When it fails the guest is as it was.
     fn begin(&self, cpu: Self::Cpu, recording: &CStr, answer: Registers) -> Result<(), Refusal>;
+    /// Has the main loop begin a recording at its next turn, wherever the guest is then.
+    fn ask_begin(&self, recording: &CStr) -> Result<(), Refusal>;
+    /// Whether the main loop has yet to act on what was asked of it.
+    fn is_pending(&self) -> bool;
     /// Ends the recording while the guest is held; it is complete on disk when this returns.
     fn end(&self) -> Result<(), Refusal>;
     /// Has the main loop end the recording in this turn.

@@ -5,8 +5,11 @@
 
 mod arch;
 mod events;
+pub mod exports;
 mod files;
+pub mod follow;
 pub mod host;
+mod neighbours;
 pub mod options;
 mod panda;
 mod plugin;
@@ -22,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+pub use neighbours::Reply;
 use once_cell::sync::OnceCell;
 use panda_sys::{CPUState, gate};
 pub use plugin::{Plugin, Verdict};

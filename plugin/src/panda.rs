@@ -218,6 +218,14 @@ impl Panda {
         arch::cpuid_length(code).map(|length| counter.wrapping_add(length)).ok_or(Refusal::Instruction)
     }
 
+    /// The replay starts from no interrupt request: what is pending when a recording begins has to be logged again.
+    fn forget_interrupts(&self) {
+        if let Some(request) = self.interrupt_request {
+            // SAFETY: PANDA's global, with the lock held.
+            unsafe { *request = 0 };
+        }
+    }
+
     /// Lets the main loop have its turn, with the guest held, until it has acted on `rr_control.next`.
     fn hold(&self, recording: &Recording, wanted: i32) -> Result<(), Refusal> {
         // SAFETY: a plain function of QEMU's.
@@ -415,12 +423,28 @@ impl Host for Panda {
             self.answer(cpu, before);
             return Err(refusal);
         }
-        if let Some(request) = self.interrupt_request {
-            // The replay starts from 0: what is pending now has to be logged again.
-            // SAFETY: PANDA's global, with the lock held.
-            unsafe { *request = 0 };
-        }
+        self.forget_interrupts();
         Ok(())
+    }
+
+    fn ask_begin(&self, recording: &CStr) -> Result<(), Refusal> {
+        let machinery = self.recording.as_ref().ok_or(Refusal::Unable)?;
+        // SAFETY: as for `begin`.
+        let asked = unsafe { (machinery.begin)(recording.as_ptr(), ptr::null()) };
+        if asked != RRCTRL_OK {
+            return Err(Refusal::Panda(asked));
+        }
+        // PANDA changes it only while recording.
+        self.forget_interrupts();
+        // SAFETY: a plain function of QEMU's.
+        unsafe { (self.notify)() };
+        Ok(())
+    }
+
+    fn is_pending(&self) -> bool {
+        let Some(recording) = &self.recording else { return false };
+        // SAFETY: PANDA's global, read with the lock held.
+        unsafe { (*recording.control).next != RR_NOCHANGE }
     }
 
     fn end(&self) -> Result<(), Refusal> {
@@ -435,8 +459,11 @@ impl Host for Panda {
 
     fn ask_end(&self) {
         if let Some(recording) = &self.recording {
-            // SAFETY: a plain function of PANDA's; the main loop looks at what it sets when we return.
-            unsafe { (recording.end)() };
+            // SAFETY: plain functions; the main loop looks at what the first one sets at its next turn.
+            unsafe {
+                (recording.end)();
+                (self.notify)();
+            }
         }
     }
 

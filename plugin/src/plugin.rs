@@ -10,7 +10,9 @@ use serde_json::json;
 use crate::{
     events::Events,
     files::{self, Files, Folder},
+    follow::{Followers, News},
     host::{Host, Refusal},
+    neighbours::{Wanted, c_text},
     options::Options,
     quiet::{Budget, say},
     recorder::{Effect, Event, Mode, Recorder, Request, Tick, Why},
@@ -42,12 +44,19 @@ pub struct Plugin<H: Host> {
     host: H,
     options: Options,
     folder: Folder,
+    followers: Followers,
     state: Mutex<State>,
     started: Instant,
 }
 
-struct State {
-    recorder: Recorder,
+pub(crate) struct State {
+    pub(crate) recorder: Recorder,
+    /// What another plugin asked for and the main loop has not begun yet.
+    pub(crate) wanted: Option<Wanted>,
+    /// What followers are told once our lock is given back.
+    news: Vec<News>,
+    /// The main loop comes by again and again.
+    watched: bool,
     current: Option<Current>,
     events: Events,
     lines: Budget,
@@ -55,7 +64,7 @@ struct State {
     /// As many recordings as were asked for are on disk.
     quit_due: bool,
     /// What a dry run pretends.
-    pretended: Mode,
+    pub(crate) pretended: Mode,
 }
 
 /// The recording that is on.
@@ -79,6 +88,9 @@ impl<H: Host> Plugin<H> {
         );
         let state = State {
             recorder: Recorder::new(options.rules),
+            wanted: None,
+            news: Vec::new(),
+            watched: false,
             current: None,
             events,
             lines: Budget::new(100, 10),
@@ -86,12 +98,31 @@ impl<H: Host> Plugin<H> {
             quit_due: false,
             pretended: Mode::Off,
         };
-        Plugin { host, options, folder, state: Mutex::new(state), started: Instant::now() }
+        let followers = Followers::default();
+        Plugin { host, options, folder, followers, state: Mutex::new(state), started: Instant::now() }
     }
 
     /// The door to PANDA.
     pub(crate) fn host(&self) -> &H {
         &self.host
+    }
+
+    /// Other plugins that follow recordings.
+    pub fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    pub(crate) fn is_dry(&self) -> bool {
+        self.options.dry
+    }
+
+    /// A clock that never goes back.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// A guest made a hypercall with these registers, or something that looks like one.
@@ -110,7 +141,7 @@ impl<H: Host> Plugin<H> {
 
         let answer = match call {
             Call::Hello { nonce } => {
-                let events = if state.events.is_kept() { feature::EVENTS } else { 0 };
+                let events = if self.keeps_messages(&state) { feature::EVENTS } else { 0 };
                 protocol::hello_answer(nonce, feature::EXACT | feature::REPLAYABLE | events)
             }
             Call::Status => state.recorder.status(self.options.dry).to_registers(),
@@ -144,23 +175,20 @@ impl<H: Host> Plugin<H> {
             if let Some(obstacle) = self.host.obstacle() {
                 log::warn!("every recording will be refused: {obstacle}");
             }
+            state.watched = false;
             self.release(state);
             return false;
         }
         let tick = Tick {
-            now: self.started.elapsed(),
+            now: self.now(),
             instructions: if self.options.dry { 0 } else { self.host.instructions() },
             free: self.free(),
         };
         if self.decide(&mut state, Event::Tick(tick)).contains(&Effect::AskEnd) {
-            if self.options.dry {
-                state.pretended = Mode::Off;
-                self.observe(&mut state);
-            } else {
-                self.host.ask_end();
-            }
+            self.ask_end(&mut state);
         }
-        let again = state.recorder.wants_ticks();
+        state.watched = state.recorder.wants_ticks();
+        let again = state.watched;
         self.release(state);
         again
     }
@@ -168,8 +196,10 @@ impl<H: Host> Plugin<H> {
     /// PANDA goes; it has ended a recording that was on.
     pub fn shutdown(&self) {
         let mut state = self.state.lock();
+        self.settle(&mut state, true);
         self.decide(&mut state, Event::Shutdown);
         log::info!("made {} recordings", state.recorder.recordings());
+        self.release(state);
     }
 
     /// What somebody asked for that may start or stop a recording.
@@ -189,16 +219,11 @@ impl<H: Host> Plugin<H> {
             let event = match self.begin(&mut state, cpu, name, with(registers, Answer::Start)) {
                 Ok(()) => {
                     began = !self.options.dry;
-                    self.host.arm_ticks(if self.options.rules.max_instr.is_some() {
-                        FINE_TICK
-                    } else {
-                        TICK
-                    });
-                    Event::Begun(self.started.elapsed())
+                    self.watch(&mut state);
+                    Event::Begun(self.now())
                 }
                 Err(refusal) => {
-                    say!(state.lines, error, "no recording: {refusal}");
-                    state.events.chatter("refused", json!({ "why": refusal.to_string() }));
+                    self.refused(&mut state, &refusal);
                     Event::NotBegun
                 }
             };
@@ -232,7 +257,7 @@ impl<H: Host> Plugin<H> {
     }
 
     /// Has the recorder decide, and does what needs no guest: everything but begin, end and answer.
-    fn decide(&self, state: &mut State, event: Event) -> Vec<Effect> {
+    pub(crate) fn decide(&self, state: &mut State, event: Event) -> Vec<Effect> {
         let (recorder, effects) = state.recorder.step(event);
         state.recorder = recorder;
         for effect in &effects {
@@ -246,12 +271,14 @@ impl<H: Host> Plugin<H> {
         effects
     }
 
-    /// Gives the lock back, and only then quits if that is due: PANDA waits for the virtual processor then, which
-    /// may be waiting for the lock.
-    fn release(&self, mut state: MutexGuard<'_, State>) {
+    /// Gives the lock back, and only then tells followers, who may come back here, and quits if that is due: PANDA
+    /// waits for the virtual processor then, which may be waiting for the lock.
+    pub(crate) fn release(&self, mut state: MutexGuard<'_, State>) {
         let quit = std::mem::take(&mut state.quit_due);
+        let news = std::mem::take(&mut state.news);
         let recordings = state.recorder.recordings();
         drop(state);
+        self.followers.tell(&news);
         if quit {
             log::info!("quitting after {recordings} recordings");
             self.host.quit();
@@ -259,7 +286,8 @@ impl<H: Host> Plugin<H> {
     }
 
     /// Makes the recorder see what PANDA did without being asked: its monitor ended a recording, say.
-    fn observe(&self, state: &mut State) {
+    pub(crate) fn observe(&self, state: &mut State) {
+        self.settle(state, false);
         let mode = if self.options.dry { state.pretended } else { self.host.mode() };
         self.decide(state, Event::Observed(mode));
     }
@@ -273,10 +301,22 @@ impl<H: Host> Plugin<H> {
     ) -> Result<(), Refusal> {
         if self.options.dry {
             state.pretended = Mode::Record;
-            log::info!("recording {name} (not really: dry=y)");
-            state.current = Some(Current { files: None, name, began: Instant::now() });
+            self.began(state, name, None, None);
             return Ok(());
         }
+        let files = self.reserve(&name)?;
+        let asked = Instant::now();
+        let begun = MutexGuard::unlocked(state, || self.host.begin(cpu, &files.recording, answer));
+        if let Err(refusal) = begun {
+            files.remove();
+            return Err(refusal);
+        }
+        self.began(state, name, Some(files), Some(asked.elapsed()));
+        Ok(())
+    }
+
+    /// The files for a recording, if it can be made and there is room for it.
+    pub(crate) fn reserve(&self, name: &str) -> Result<Files, Refusal> {
         if let Some(obstacle) = self.host.obstacle() {
             return Err(obstacle);
         }
@@ -285,30 +325,66 @@ impl<H: Host> Plugin<H> {
         if free < needed {
             return Err(Refusal::Space { dir: files::text(self.folder.path()), free, needed });
         }
-        let files = self.folder.reserve(&name)?;
-        let asked = Instant::now();
-        let begun = MutexGuard::unlocked(state, || self.host.begin(cpu, &files.recording, answer));
-        if let Err(refusal) = begun {
-            files.remove();
-            return Err(refusal);
+        self.folder.reserve(name)
+    }
+
+    /// A recording has begun; `held` is how long the guest was, on its hypercall.
+    pub(crate) fn began(
+        &self,
+        state: &mut State,
+        name: String,
+        files: Option<Files>,
+        held: Option<Duration>,
+    ) {
+        let name = files.as_ref().map_or(name, |files| files.name.clone());
+        match &files {
+            None => log::info!("recording {name} (not really: dry=y)"),
+            Some(files) => {
+                log::info!("recording {name}");
+                let snapshot_bytes = files.sizes().snapshot_bytes;
+                let mut fields = json!({ "name": name, "snapshot_bytes": snapshot_bytes });
+                if let Some(held) = held {
+                    fields["held_seconds"] = held.as_secs_f64().into();
+                }
+                state.events.record("began", fields);
+            }
         }
-        log::info!("recording {}", files.name);
-        state.events.record(
-            "began",
-            json!({
-                "name": files.name,
-                "snapshot_bytes": files.sizes().snapshot_bytes,
-                "held_seconds": asked.elapsed().as_secs_f64(),
-            }),
-        );
-        state.current = Some(Current { name: files.name.clone(), files: Some(files), began: Instant::now() });
-        Ok(())
+        state.news.push(News::Began { name: c_text(&name) });
+        state.current = Some(Current { name, files, began: Instant::now() });
+    }
+
+    /// A recording can't be made, for this reason.
+    pub(crate) fn refused(&self, state: &mut State, refusal: &Refusal) {
+        say!(state.lines, error, "no recording: {refusal}");
+        state.events.chatter("refused", json!({ "why": refusal.to_string() }));
+    }
+
+    /// Has the main loop come by until nothing is left to look after.
+    pub(crate) fn watch(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.watched, true) {
+            let fine = self.options.rules.max_instr.is_some();
+            self.host.arm_ticks(if fine { FINE_TICK } else { TICK });
+        }
+    }
+
+    /// Has the main loop end the recording.
+    pub(crate) fn ask_end(&self, state: &mut State) {
+        if self.options.dry {
+            state.pretended = Mode::Off;
+        } else {
+            self.host.ask_end();
+        }
     }
 
     fn complete(&self, state: &mut State, why: Why) {
         let Some(current) = state.current.take() else { return };
         let sizes = current.files.as_ref().map(Files::sizes).unwrap_or_default();
         let seconds = current.began.elapsed().as_secs_f64();
+        state.news.push(News::Ended {
+            name: c_text(&current.name),
+            why: c_text(why.as_str()),
+            instructions: sizes.instructions,
+        });
         log::info!("{} is complete: {} instructions ({})", current.name, sizes.instructions, why.as_str());
         state.events.record(
             "ended",
@@ -333,6 +409,11 @@ impl<H: Host> Plugin<H> {
         if name.is_none() {
             say!(state.lines, warn, "no name can be read at {address:#x}, so the recording gets one of ours");
         }
+        self.numbered(state, name)
+    }
+
+    /// The name of the next recording.
+    pub(crate) fn numbered(&self, state: &State, name: Option<Name>) -> String {
         files::numbered(name, state.recorder.recordings(), self.options.rules.nrec == Some(1))
     }
 
@@ -363,8 +444,8 @@ impl<H: Host> Plugin<H> {
             say!(state.lines, warn, "a message of {len} bytes: it may have 1 to {MESSAGE_MAX}");
             return Answer::Error;
         };
-        if !state.events.is_kept() {
-            say!(state.lines, warn, "a message, but no events file is written (events=FILE)");
+        if !self.keeps_messages(state) {
+            say!(state.lines, warn, "a message, but nobody keeps it (events=FILE)");
             return Answer::Error;
         }
         if !self.host.read(cpu, address, text) {
@@ -373,11 +454,17 @@ impl<H: Host> Plugin<H> {
         }
         let recording = state.current.as_ref().map(|current| current.name.clone());
         let instructions = recording.as_ref().map(|_| self.host.instructions());
+        state.news.push(News::Message { text: text.to_vec() });
         let text = String::from_utf8_lossy(text);
         state
             .events
             .chatter("message", json!({ "text": text, "name": recording, "instructions": instructions }));
         Answer::Noop
+    }
+
+    /// Whether a message reaches anybody: the events file, or another plugin.
+    fn keeps_messages(&self, state: &State) -> bool {
+        state.events.is_kept() || !self.followers.is_empty()
     }
 
     /// Bytes free for recordings: none when the folder has gone.

@@ -1,12 +1,19 @@
 //! The plugin's callbacks against a PANDA that is made of paper, and a guest that means harm.
 
-use std::{collections::BTreeMap, ffi::CStr, fs, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ffi::{CStr, CString, c_char, c_void},
+    fs,
+    path::Path,
+    sync::Arc,
+};
 
 use proptest::prelude::*;
 use protocol::{MAGIC, Peer, Status, action};
 use serde_json::Value;
 
 use super::*;
+use crate::{follow::Follower, neighbours::Reply};
 
 /// A machine of paper: one page of guest memory for each number, one processor.
 #[derive(Default)]
@@ -20,6 +27,8 @@ struct Paper {
     ticks: u32,
     paused: Duration,
     begun: Vec<String>,
+    /// A recording that is to begin at the main loop's next turn.
+    next: Option<String>,
 }
 
 #[derive(Clone, Default)]
@@ -82,6 +91,15 @@ impl Host for PaperHost {
         Ok(())
     }
 
+    fn ask_begin(&self, recording: &CStr) -> Result<(), Refusal> {
+        self.0.lock().next = Some(recording.to_str().expect("a path of ours").to_owned());
+        Ok(())
+    }
+
+    fn is_pending(&self) -> bool {
+        self.0.lock().next.is_some()
+    }
+
     fn end(&self) -> Result<(), Refusal> {
         let mut paper = self.0.lock();
         if paper.deaf {
@@ -108,6 +126,33 @@ impl Host for PaperHost {
     }
 }
 
+/// What a follower heard.
+type Heard = Mutex<Vec<String>>;
+
+unsafe extern "C" fn hear_began(heard: *mut c_void, name: *const c_char) {
+    // SAFETY: `Desk::follow` registers a `Heard` that outlives the desk's calls; texts end with a NUL.
+    let (heard, name) = unsafe { (&*heard.cast::<Heard>(), CStr::from_ptr(name)) };
+    heard.lock().push(format!("began {}", name.to_string_lossy()));
+}
+
+unsafe extern "C" fn hear_ended(
+    heard: *mut c_void,
+    name: *const c_char,
+    why: *const c_char,
+    instructions: u64,
+) {
+    // SAFETY: as above.
+    let (heard, name, why) = unsafe { (&*heard.cast::<Heard>(), CStr::from_ptr(name), CStr::from_ptr(why)) };
+    let (name, why) = (name.to_string_lossy(), why.to_string_lossy());
+    heard.lock().push(format!("ended {name} {why} {instructions}"));
+}
+
+unsafe extern "C" fn hear_message(heard: *mut c_void, text: *const c_char, len: usize) {
+    // SAFETY: as above; the text is as long as we are told.
+    let (heard, text) = unsafe { (&*heard.cast::<Heard>(), std::slice::from_raw_parts(text.cast(), len)) };
+    heard.lock().push(format!("message {}", String::from_utf8_lossy(text)));
+}
+
 /// A plugin on a machine of paper, in a folder of its own inside a larger one.
 struct Desk {
     host: PaperHost,
@@ -125,6 +170,26 @@ impl Desk {
         let host = PaperHost::default();
         let plugin = Plugin::new(host.clone(), options, Folder::open(&dir).expect("is there"), events);
         Desk { host, plugin, around }
+    }
+
+    /// PANDA's main loop has a turn: it begins what it was asked to.
+    fn turn(&self) {
+        let next = self.host.0.lock().next.take();
+        if let Some(recording) = next {
+            let recording = CString::new(recording).expect("a path of ours");
+            self.host.begin((), &recording, self.host.registers(())).ok();
+        }
+        self.plugin.tick();
+    }
+
+    /// Follows everything there is to follow.
+    fn follow(&self) -> Box<Heard> {
+        let heard = Box::<Heard>::default();
+        let context = (&raw const *heard).cast_mut().cast();
+        self.plugin.followers().add(Follower::BeganWith(hear_began, context));
+        self.plugin.followers().add(Follower::EndedWith(hear_ended, context));
+        self.plugin.followers().add(Follower::MessageWith(hear_message, context));
+        heard
     }
 
     fn dir(&self) -> std::path::PathBuf {
@@ -329,6 +394,63 @@ fn a_dry_run_answers_alike_and_writes_nothing() {
     assert_eq!(desk.say(action::SESSION_CLOSE, b"a\0"), Some(Answer::Noop));
     assert_eq!(desk.say(action::SESSION_CLOSE, b"a\0"), Some(Answer::Stop));
     assert!(desk.files().is_empty() && desk.host.0.lock().begun.is_empty());
+}
+
+#[test]
+fn another_plugin_follows_what_the_guest_does() {
+    let desk = Desk::new(&[]);
+    let heard = desk.follow();
+    desk.say(action::START, b"a\0");
+    desk.say(action::MESSAGE, b"half way");
+    desk.say(action::STOP, b"");
+    assert_eq!(*heard.lock(), ["began a_000", "message half way", "ended a_000 guest 7"]);
+}
+
+#[test]
+fn another_plugin_starts_and_stops_and_hears_of_it_when_it_is_so() {
+    let desk = Desk::new(&[]);
+    let heard = desk.follow();
+    assert_eq!(desk.plugin.ask_stop(), Reply::Already);
+    assert_eq!(desk.plugin.ask_start(Some(c"../mine")), Reply::Asked);
+    assert_eq!((desk.plugin.ask_start(None), desk.plugin.ask_stop()), (Reply::Busy, Reply::Busy));
+    assert!(heard.lock().is_empty());
+    desk.turn();
+    assert_eq!(*heard.lock(), ["began _._mine_000"]);
+    assert_eq!(desk.plugin.ask_start(None), Reply::Already);
+    assert_eq!(desk.plugin.ask_stop(), Reply::Asked);
+    desk.turn();
+    assert_eq!(heard.lock()[1..], ["ended _._mine_000 plugin 7"]);
+    assert_eq!(desk.event("ended")["why"], "plugin");
+}
+
+#[test]
+fn a_guest_that_calls_while_another_plugins_recording_is_awaited_changes_nothing() {
+    let desk = Desk::new(&[]);
+    desk.plugin.ask_start(Some(c"mine"));
+    assert_eq!(desk.say(action::TOGGLE, b"a\0"), Some(Answer::Noop));
+    desk.turn();
+    assert_eq!(desk.say(action::TOGGLE, b"a\0"), Some(Answer::Stop));
+    assert_eq!(desk.files(), ["mine_000-rr-nondet.log", "mine_000-rr-snp"]);
+}
+
+#[test]
+fn a_recording_that_panda_does_not_begin_leaves_nothing_and_a_later_one_works() {
+    let desk = Desk::new(&[]);
+    desk.plugin.ask_start(Some(c"mine"));
+    desk.host.0.lock().next = None;
+    desk.turn();
+    assert!(desk.files().is_empty() && !desk.plugin.status().recording);
+    desk.host.0.lock().obstacle = Some(Refusal::Kvm);
+    assert_eq!(desk.plugin.ask_start(None), Reply::Refused);
+    assert_eq!(desk.plugin.ask_start(None), Reply::Asked);
+}
+
+#[test]
+fn a_machine_that_goes_down_before_an_asked_recording_began_leaves_no_files() {
+    let desk = Desk::new(&[]);
+    desk.plugin.ask_start(Some(c"mine"));
+    desk.plugin.shutdown();
+    assert!(desk.files().is_empty());
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! `Starting` and `Stopping` hold the guest on its hypercall while PANDA's main loop acts; `Ending` is asked
-//! for by the main loop itself. A recording that PANDA's monitor began is `Recording` with
+//! for by the main loop itself, or by another plugin, whose starts hold nobody either. A recording that PANDA's monitor began is `Recording` with
 //! [`Owner::Monitor`]. Nothing here reads a clock, takes a lock or knows PANDA.
 
 use std::time::Duration;
@@ -70,6 +70,8 @@ pub enum Why {
     MinFree,
     /// PANDA's monitor ended it.
     Monitor,
+    /// Another plugin asked for it.
+    Plugin,
     /// The machine went down, or PANDA was told to quit.
     Shutdown,
 }
@@ -83,6 +85,7 @@ impl Why {
             Why::MaxInstr => "max_instr",
             Why::MinFree => "min_free",
             Why::Monitor => "monitor",
+            Why::Plugin => "plugin",
             Why::Shutdown => "shutdown",
         }
     }
@@ -134,6 +137,8 @@ pub struct Tick {
 pub enum Event {
     /// The guest asks, and is held until it has its answer.
     Asked(Request),
+    /// Another plugin wants the recording to end; nobody is held for it.
+    StopAsked,
     /// PANDA has begun the recording that was asked for, at this time.
     Begun(Duration),
     /// PANDA has not begun it, and will not.
@@ -216,6 +221,11 @@ impl Recorder {
         }
     }
 
+    /// Whether no recording is just being begun or ended.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Recording(_) | Phase::Finished)
+    }
+
     /// What the guest is told when it asks how things stand.
     pub fn status(&self, dry: bool) -> Status {
         Status {
@@ -233,6 +243,7 @@ impl Recorder {
         let mut next = self;
         let effects = match event {
             Event::Asked(request) => next.asked(request),
+            Event::StopAsked => next.stop_asked(),
             Event::Begun(now) => next.begun(now),
             Event::NotBegun => next.not_begun(),
             Event::Ended => next.ended(),
@@ -286,6 +297,16 @@ impl Recorder {
         let Phase::Recording(recording) = self.phase else { return vec![Effect::Answer(Answer::Noop)] };
         self.phase = Phase::Stopping(recording);
         vec![Effect::End]
+    }
+
+    fn stop_asked(&mut self) -> Vec<Effect> {
+        match self.phase {
+            Phase::Recording(recording) if recording.owner != Owner::Monitor => {
+                self.phase = Phase::Ending(recording, Why::Plugin);
+                vec![Effect::AskEnd]
+            }
+            _ => vec![],
+        }
     }
 
     fn close_session(&mut self) -> Vec<Effect> {

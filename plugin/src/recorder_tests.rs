@@ -142,6 +142,15 @@ fn the_monitors_recording_is_seen_kept_to_the_monitor_and_stopped_by_a_toggle() 
 }
 
 #[test]
+fn another_plugin_ends_a_recording_of_the_guests_but_not_the_monitors() {
+    let (recorder, effects) = after(manual(), &[Asked(Start), NOW, Event::StopAsked]);
+    assert_eq!(effects, [Effect::AskEnd]);
+    assert_eq!(recorder.step(Observed(Mode::Off)).1, [Complete(Why::Plugin)]);
+    assert_eq!(after(manual(), &[Observed(Mode::Record), Event::StopAsked]).1, []);
+    assert_eq!(manual().step(Event::StopAsked).1, []);
+}
+
+#[test]
 fn the_monitor_can_end_the_guests_recording() {
     let (_, effects) = after(manual(), &[Asked(Start), NOW, Observed(Mode::Off)]);
     assert_eq!(effects, [Complete(Why::Monitor)]);
@@ -159,6 +168,8 @@ fn a_machine_that_goes_down_completes_its_recording_and_does_not_quit_twice() {
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Guest(Request, bool),
+    PluginStarts(bool),
+    PluginStops,
     MonitorBegins,
     MonitorEnds,
     MainLoop { seconds: u64, instructions: u64, free: u64 },
@@ -168,6 +179,8 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let request = prop::sample::select(vec![Toggle, OpenSession, CloseSession, Start, Stop]);
     let deed = prop_oneof![
         6 => (request, prop::bool::weighted(0.9)).prop_map(|(request, works)| Deed::Guest(request, works)),
+        1 => prop::bool::weighted(0.9).prop_map(Deed::PluginStarts),
+        1 => Just(Deed::PluginStops),
         1 => Just(Deed::MonitorBegins),
         1 => Just(Deed::MonitorEnds),
         2 => (0..20u64, 0..20u64, 0..20u64)
@@ -240,6 +253,27 @@ impl World {
     fn deed(&mut self, deed: Deed) {
         match deed {
             Deed::Guest(request, works) => self.guest(request, works),
+            Deed::PluginStarts(works) => {
+                self.step(Observed(self.mode));
+                if self.step(Asked(Start)).contains(&Begin) {
+                    assert_eq!(self.mode, Mode::Off, "asked PANDA to record twice");
+                    // The guest goes on, and calls, before the main loop begins it.
+                    let effects = self.step(Asked(Toggle));
+                    assert!(!effects.contains(&Begin) && !effects.contains(&End));
+                    if works {
+                        (self.mode, self.monitors) = (Mode::Record, false);
+                        self.begins += 1;
+                    }
+                    self.step(if works { NOW } else { NotBegun });
+                }
+            }
+            Deed::PluginStops => {
+                self.step(Observed(self.mode));
+                if self.step(Event::StopAsked).contains(&Effect::AskEnd) {
+                    assert!(!self.monitors, "ended the monitor's recording");
+                    self.mode = Mode::Off;
+                }
+            }
             Deed::MonitorBegins if self.mode == Mode::Off => {
                 // ticks are closer together than a monitor's commands
                 self.step(Observed(Mode::Off));
@@ -285,7 +319,7 @@ proptest! {
     }
 
     #[test]
-    fn no_order_of_raw_events_is_too_much(rules in rules(), picks in prop::collection::vec((0..9u8, any::<u64>()), 0..50)) {
+    fn no_order_of_raw_events_is_too_much(rules in rules(), picks in prop::collection::vec((0..10u8, any::<u64>()), 0..50)) {
         let mut recorder = Recorder::new(rules);
         for (pick, n) in picks {
             let event = match pick {
@@ -297,6 +331,7 @@ proptest! {
                 5 => Observed(Mode::Off),
                 6 => Observed(Mode::Record),
                 7 => Event::Tick(Tick { now: Duration::from_secs(n % 1000), instructions: n, free: n }),
+                8 => Event::StopAsked,
                 _ => Shutdown,
             };
             recorder = recorder.step(event).0;

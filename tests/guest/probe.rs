@@ -13,7 +13,12 @@ unsafe extern "C" {
 
 /// One hypercall: action and arguments in, all four registers out.
 fn hypercall(action: i32, first: u64, second: u64) -> [u64; 4] {
-    let (mut a, mut b, mut c, mut d) = (MAGIC, action as u32 as u64, first, second);
+    call(MAGIC, action, first, second)
+}
+
+/// The same for any plugin's magic.
+fn call(magic: u64, action: i32, first: u64, second: u64) -> [u64; 4] {
+    let (mut a, mut b, mut c, mut d) = (magic, action as u32 as u64, first, second);
     // SAFETY: a cpuid changes these four registers and nothing else of ours.
     unsafe {
         asm!("xchg {b}, rbx", "cpuid", "xchg {b}, rbx", b = inout(reg) b,
@@ -148,6 +153,8 @@ fn main() {
             let got = hypercall(number(2) as i32, address.unwrap_or(buffer.as_ptr() as u64), number(4) as u64);
             println!("call {} -> {} {:x} {:x} {:x}", arguments[2], got[0] as i32, got[1], got[2], got[3]);
         }
+        // magic MAGIC
+        Some("magic") => println!("magic {} -> {}", arguments[2], call(number(2) as u64, 0, 0, 0)[0] as u32),
         Some("gap") => gap(&arguments[2]),
         Some("cpuid") => cpuid(number(2) as u64),
         // flood ACTION COUNT
@@ -173,7 +180,7 @@ fn main() {
             println!("mischief done");
         }
         _ => {
-            eprintln!("probe: call, gap, cpuid, flood, hostile-names or mischief");
+            eprintln!("probe: call, magic, gap, cpuid, flood, hostile-names or mischief");
             exit(2);
         }
     }

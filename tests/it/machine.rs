@@ -85,16 +85,22 @@ impl Lab {
         panda.args(["-append", "console=ttyS0 quiet panic=-1 no_timer_check 8250.nr_uarts=2"]);
         panda.args(["-serial", "file:console"]);
         if plugin == Plugin::Ours {
-            let plugins = dir.join("panda-dir/x86_64-softmmu/panda/plugins");
-            fs::create_dir_all(&plugins).unwrap();
-            fs::copy(&self.plugin, plugins.join("panda_recctrl.so")).unwrap();
-            panda.env("PANDA_DIR", dir.join("panda-dir"));
+            self.plugins(dir, &mut panda);
         }
         if plugin != Plugin::Absent {
             let colon = if arguments.is_empty() { "" } else { ":" };
             panda.arg("-panda").arg(format!("recctrl{colon}{arguments}"));
         }
         panda
+    }
+
+    /// Has `panda` look for plugins in a folder below `dir` first, with ours in it; returns the folder.
+    pub fn plugins(&self, dir: &Path, panda: &mut Command) -> PathBuf {
+        let plugins = dir.join("panda-dir/x86_64-softmmu/panda/plugins");
+        fs::create_dir_all(&plugins).unwrap();
+        fs::copy(&self.plugin, plugins.join("panda_recctrl.so")).unwrap();
+        panda.env("PANDA_DIR", dir.join("panda-dir"));
+        plugins
     }
 
     /// Boots the guest with `script`, and waits until PANDA has ended.

@@ -10,6 +10,7 @@ mod gap;
 mod guest;
 mod machine;
 mod maint;
+mod neighbours;
 mod panda;
 mod plugin_install;
 mod pypanda;

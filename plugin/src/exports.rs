@@ -1,0 +1,157 @@
+//! What other plugins call, by C name: `plugin/include/recctrl.h` is the C side of it.
+//!
+//! Functions that follow something are added and removed as PANDA's own plugins do it (`ppp_add_cb_*`), with or
+//! without a context. All of it is called with QEMU's big lock held, as every callback of PANDA has it.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use crate::{
+    INSTANCE,
+    follow::{Began, BeganWith, Ended, EndedWith, Follower, Message, MessageWith},
+    guarded,
+    neighbours::Reply,
+};
+
+/// `struct recctrl_state`: how things stand.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecctrlState {
+    /// A recording is on, or just being begun or ended.
+    pub recording: bool,
+    /// Sessions are counted.
+    pub session_mode: bool,
+    /// Nothing is recorded really.
+    pub dry: bool,
+    /// Sessions that are open.
+    pub sessions: u32,
+    /// Recordings that are complete.
+    pub recordings: u32,
+}
+
+fn code(reply: Reply) -> c_int {
+    match reply {
+        Reply::Asked => 0,
+        Reply::Already => 1,
+        Reply::Busy => -1,
+        Reply::Refused => -2,
+    }
+}
+
+/// Asks for a recording called `name`; NULL: a name of ours.
+///
+/// # Safety
+///
+/// `name` is NULL or ends with a NUL; the caller has QEMU's big lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn recctrl_start(name: *const c_char) -> c_int {
+    let name = if name.is_null() {
+        None
+    } else {
+        // SAFETY: the caller's promise.
+        Some(unsafe { CStr::from_ptr(name) })
+    };
+    let start = || INSTANCE.get().map_or(Reply::Refused, |instance| instance.plugin.ask_start(name));
+    code(guarded(Reply::Refused, start))
+}
+
+/// Asks for the end of the recording.
+#[unsafe(no_mangle)]
+pub extern "C" fn recctrl_stop() -> c_int {
+    let stop = || INSTANCE.get().map_or(Reply::Refused, |instance| instance.plugin.ask_stop());
+    code(guarded(Reply::Refused, stop))
+}
+
+/// Says how things stand; false when recctrl could not be loaded.
+///
+/// # Safety
+///
+/// `state` can be written to; the caller has QEMU's big lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn recctrl_status(state: *mut RecctrlState) -> bool {
+    guarded(false, || {
+        let Some(instance) = INSTANCE.get() else { return false };
+        let status = instance.plugin.status();
+        let found = RecctrlState {
+            recording: status.recording,
+            session_mode: status.session_mode,
+            dry: status.dry,
+            sessions: status.sessions,
+            recordings: status.recordings,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { state.write(found) };
+        true
+    })
+}
+
+fn add(follower: Follower) {
+    guarded((), || match INSTANCE.get() {
+        Some(instance) => instance.plugin.followers().add(follower),
+        None => log::error!("another plugin wants to follow recordings, but recctrl is not loaded"),
+    });
+}
+
+fn remove(follower: Follower) -> bool {
+    guarded(false, || INSTANCE.get().is_some_and(|instance| instance.plugin.followers().remove(follower)))
+}
+
+/// The four functions by which one kind of news is followed.
+macro_rules! followed {
+    ($what:literal, $plain:ident, $with:ident, $add:ident, $remove:ident, $add_with:ident, $remove_with:ident) => {
+        #[doc = concat!("Has `function` called for every `", $what, "`.")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $add(function: Option<$plain>) {
+            if let Some(function) = function {
+                add(Follower::$plain(function));
+            }
+        }
+
+        #[doc = concat!("No longer calls `function` for every `", $what, "`; false when it was not called.")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $remove(function: Option<$plain>) -> bool {
+            function.is_some_and(|function| remove(Follower::$plain(function)))
+        }
+
+        #[doc = concat!("Has `function` called with `context` for every `", $what, "`.")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $add_with(function: Option<$with>, context: *mut c_void) {
+            if let Some(function) = function {
+                add(Follower::$with(function, context));
+            }
+        }
+
+        #[doc = concat!("No longer calls `function` with `context` for every `", $what, "`.")]
+        #[unsafe(no_mangle)]
+        pub extern "C" fn $remove_with(function: Option<$with>, context: *mut c_void) -> bool {
+            function.is_some_and(|function| remove(Follower::$with(function, context)))
+        }
+    };
+}
+
+followed!(
+    "on_recording_began",
+    Began,
+    BeganWith,
+    ppp_add_cb_on_recording_began,
+    ppp_remove_cb_on_recording_began,
+    ppp_add_cb_on_recording_began_with_context,
+    ppp_remove_cb_on_recording_began_with_context
+);
+followed!(
+    "on_recording_ended",
+    Ended,
+    EndedWith,
+    ppp_add_cb_on_recording_ended,
+    ppp_remove_cb_on_recording_ended,
+    ppp_add_cb_on_recording_ended_with_context,
+    ppp_remove_cb_on_recording_ended_with_context
+);
+followed!(
+    "on_guest_message",
+    Message,
+    MessageWith,
+    ppp_add_cb_on_guest_message,
+    ppp_remove_cb_on_guest_message,
+    ppp_add_cb_on_guest_message_with_context,
+    ppp_remove_cb_on_guest_message_with_context
+);

@@ -1,0 +1,155 @@
+//! What other plugins may ask of this one: start, stop, and how things stand.
+//!
+//! No guest waits on a hypercall here, so none is held: PANDA's main loop begins or ends the recording at its next
+//! turn, between two blocks of the guest, as it does for its own monitor.
+
+use std::{
+    ffi::{CStr, CString},
+    time::Instant,
+};
+
+use protocol::{Name, Status};
+
+use crate::{
+    files::Files,
+    host::{Host, Refusal},
+    plugin::{Plugin, State},
+    recorder::{Effect, Event, Mode, Request},
+};
+
+/// A recording that another plugin asked for, until the main loop has begun it.
+pub(crate) struct Wanted {
+    name: String,
+    /// None in a dry run.
+    files: Option<Files>,
+    since: Instant,
+}
+
+/// What another plugin is told when it asks for a start or a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// The main loop will do it; followers hear of it.
+    Asked,
+    /// It is so already.
+    Already,
+    /// A recording is just being begun or ended.
+    Busy,
+    /// It can't be done; the reason is in the log and in the events.
+    Refused,
+}
+
+impl<H: Host> Plugin<H> {
+    /// Asks for a recording; `None`, or a name without a usable character, gets one of ours.
+    pub fn ask_start(&self, name: Option<&CStr>) -> Reply {
+        if self.host().mode() == Mode::Replay {
+            return Reply::Refused;
+        }
+        let mut state = self.lock();
+        self.observe(&mut state);
+        if !state.recorder.is_settled() {
+            self.release(state);
+            return Reply::Busy;
+        }
+        let reply = if self.decide(&mut state, Event::Asked(Request::Start)).contains(&Effect::Begin) {
+            let name = name.and_then(|name| Name::from_guest(name.to_bytes_with_nul()));
+            let name = self.numbered(&state, name);
+            match self.want(&name) {
+                Ok(files) => {
+                    state.wanted = Some(Wanted { name, files, since: Instant::now() });
+                    self.watch(&mut state);
+                    Reply::Asked
+                }
+                Err(refusal) => {
+                    self.refused(&mut state, &refusal);
+                    self.decide(&mut state, Event::NotBegun);
+                    Reply::Refused
+                }
+            }
+        } else if state.recorder.status(false).recording {
+            Reply::Already
+        } else {
+            Reply::Refused
+        };
+        self.release(state);
+        reply
+    }
+
+    /// Asks for the end of the recording, whoever started it; not of one that PANDA's monitor began.
+    pub fn ask_stop(&self) -> Reply {
+        if self.host().mode() == Mode::Replay {
+            return Reply::Refused;
+        }
+        let mut state = self.lock();
+        self.observe(&mut state);
+        let reply = if !state.recorder.is_settled() {
+            Reply::Busy
+        } else if self.decide(&mut state, Event::StopAsked).contains(&Effect::AskEnd) {
+            self.ask_end(&mut state);
+            self.watch(&mut state);
+            Reply::Asked
+        } else if state.recorder.status(false).recording {
+            Reply::Refused
+        } else {
+            Reply::Already
+        };
+        self.release(state);
+        reply
+    }
+
+    /// How things stand, as a guest is told.
+    pub fn status(&self) -> Status {
+        let mut state = self.lock();
+        self.observe(&mut state);
+        let status = state.recorder.status(self.is_dry());
+        self.release(state);
+        status
+    }
+
+    fn want(&self, name: &str) -> Result<Option<Files>, Refusal> {
+        if self.is_dry() {
+            return Ok(None);
+        }
+        let files = self.reserve(name)?;
+        match self.host().ask_begin(&files.recording) {
+            Ok(()) => Ok(Some(files)),
+            Err(refusal) => {
+                files.remove();
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Sees whether the recording that was asked for has begun; with `finally`, it never will later.
+    pub(crate) fn settle(&self, state: &mut State, finally: bool) {
+        let Some(wanted) = state.wanted.take() else { return };
+        let begun = match &wanted.files {
+            None => {
+                state.pretended = Mode::Record;
+                true
+            }
+            // Where it has ended since, its snapshot is there.
+            Some(files) => self.host().mode() == Mode::Record || files.sizes().snapshot_bytes > 0,
+        };
+        if begun {
+            self.began(state, wanted.name, wanted.files, None);
+            self.decide(state, Event::Begun(self.now()));
+        } else if self.host().is_pending() && !finally {
+            state.wanted = Some(wanted);
+        } else {
+            log::error!(
+                "{}: PANDA did not begin it, {:?} after it was asked",
+                wanted.name,
+                wanted.since.elapsed()
+            );
+            if let Some(files) = wanted.files {
+                files.remove();
+            }
+            self.decide(state, Event::NotBegun);
+        }
+    }
+}
+
+/// A text of ours for C.
+pub(crate) fn c_text(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).unwrap_or_default()
+}
