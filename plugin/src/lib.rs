@@ -22,7 +22,6 @@ use std::{
     io::Write as _,
     panic::{self, AssertUnwindSafe},
     ptr,
-    time::Duration,
 };
 
 pub use neighbours::Reply;
@@ -33,7 +32,6 @@ pub use plugin::{Plugin, Verdict};
 use crate::{
     events::Events,
     files::Folder,
-    host::Host as _,
     options::Options,
     panda::{Panda, Unfit},
 };
@@ -122,7 +120,7 @@ fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
     }
     hook.register(handle, gate);
     if let Some(instance) = INSTANCE.get() {
-        instance.plugin.host().arm_ticks(Duration::ZERO);
+        instance.plugin.loaded();
     }
     Ok(true)
 }

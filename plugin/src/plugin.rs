@@ -171,7 +171,7 @@ impl<H: Host> Plugin<H> {
         let mut state = self.state.lock();
         self.observe(&mut state);
         if !state.recorder.wants_ticks() {
-            // The one tick after loading: under KVM no hypercall would ever come to say this.
+            // The tick after loading, unless a recording is on already.
             if let Some(obstacle) = self.host.obstacle() {
                 log::warn!("every recording will be refused: {obstacle}");
             }
@@ -357,6 +357,11 @@ impl<H: Host> Plugin<H> {
     pub(crate) fn refused(&self, state: &mut State, refusal: &Refusal) {
         say!(state.lines, error, "no recording: {refusal}");
         state.events.chatter("refused", json!({ "why": refusal.to_string() }));
+    }
+
+    /// Has the main loop come by once the machine is made: under KVM no hypercall ever would.
+    pub(crate) fn loaded(&self) {
+        self.watch(&mut self.state.lock());
     }
 
     /// Has the main loop come by until nothing is left to look after.
