@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::bootstrap::Setting;
 use crate::target::Target;
 use crate::vm::{Nic, PluginSpec, PortForward};
 
@@ -12,7 +13,8 @@ use crate::vm::{Nic, PluginSpec, PortForward};
 /// With a command: boots the guest, runs the command in it, and records exactly that command, from its first
 /// instruction to its last. The command's output is shown as it comes; its exit status is part of the result
 /// and changes nothing about pandacap's own, which tells whether there is a verified trace. The tiny guest
-/// (Debian's kernel and busybox, fetched with apt the first time) takes a command.
+/// (Debian's kernel and busybox, fetched with apt the first time) is there for that; a guest with a disk needs
+/// pandacap's bootstrap hook.
 ///
 /// Without: boots the guest and leaves it to itself, until it powers off, a limit is reached, or Ctrl-C. The
 /// guest says what is recorded: `recctrlu` in it, by hand or on each login (PAM).
@@ -99,6 +101,17 @@ pub struct Args {
     /// One more argument for PANDA; repeat it for each word. The replay gets it too
     #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Machine")]
     pub(super) qemu_arg: Vec<String>,
+
+    /// Bootstrap the guest from this folder before anybody can log in (`pandacap bootstrap new` makes one)
+    ///
+    /// The guest boots cold, and needs pandacap's hook, which the guests have that `pandacap guest build` makes,
+    /// but for the tiny one.
+    #[arg(long, value_name = "DIR", help_heading = "Machine")]
+    pub(super) bootstrap: Option<PathBuf>,
+
+    /// Give one of the bootstrap folder's variables another value; repeat it for more
+    #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap", help_heading = "Machine")]
+    pub(super) set: Vec<Setting>,
 
     /// Load this PANDA plugin while recording; repeat it for more
     #[arg(long, value_name = "NAME[:ARG=VALUE,...]", help_heading = "Recording")]

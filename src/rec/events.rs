@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::bootstrap;
 use crate::vm::Tail;
 
 /// What is known of a run so far. Events and fields that are not known are none of our business.
@@ -13,6 +14,8 @@ pub(super) struct Story {
     pub(super) refused: Option<String>,
     /// The command's exit status, which the guest reports when nothing is recorded.
     pub(super) exit_status: Option<u8>,
+    /// Which of its scripts failed at boot, and how.
+    pub(super) bootstrap_failed: Option<String>,
     /// Whether the guest has said anything.
     pub(super) heard: bool,
 }
@@ -72,8 +75,12 @@ impl Story {
             ("refused", _) => self.refused = event.why,
             // What is recorded can leave messages as well.
             ("message", _) if self.current().is_none() => {
-                let status = event.text.as_deref().and_then(|text| text.strip_prefix("exit="));
-                self.exit_status = self.exit_status.or(status.and_then(|status| status.parse().ok()));
+                let text = event.text.as_deref().unwrap_or_default();
+                let status = text.strip_prefix("exit=").and_then(|status| status.parse().ok());
+                self.exit_status = self.exit_status.or(status);
+                if let Some(script) = text.strip_prefix(bootstrap::FAILED) {
+                    self.bootstrap_failed = Some(script.to_owned());
+                }
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::events::Recorded;
 use super::run::{Cut, Outcome, Plan};
-use super::{CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, REPLAY_LOG, RecError};
+use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, REPLAY_LOG, RecError};
 use crate::digest::FileDigest;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -105,7 +105,7 @@ impl Run<'_> {
         if self.discard_disk {
             fs::remove_file(folder.join(DISK))?;
         }
-        let files = [CONSOLE, OUTPUT, EVENTS, PANDA_LOG, DISK].into_iter();
+        let files = [CONSOLE, OUTPUT, EVENTS, PANDA_LOG, BOOTSTRAP, DISK].into_iter();
         let there = files.filter(|file| folder.join(file).exists());
         there.map(|file| FileDigest::of(&folder.join(file)).map(|digest| (file.to_owned(), digest))).collect()
     }

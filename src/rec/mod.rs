@@ -19,6 +19,7 @@ pub use self::args::{Args, mib};
 use self::keep::{Kept, Run};
 use self::run::{Cut, Plan};
 use self::subject::Subject;
+use crate::bootstrap::BootstrapError;
 use crate::cli::{Context, Error};
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
@@ -39,6 +40,7 @@ const PANDA_LOG: &str = "record.log";
 const REPLAY_LOG: &str = "replay.log";
 const DISK: &str = "disk.qcow2";
 const INITRAMFS: &str = "initramfs.cpio";
+const BOOTSTRAP: &str = "bootstrap.img";
 
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +63,24 @@ pub enum RecError {
     /// The tiny guest does nothing by itself.
     #[error("what is to be recorded? give the tiny guest a command after `--`, or boot an image with --disk")]
     NoCommand,
-    /// The image decides what runs in it.
+    /// The tiny guest has no disk driver.
     #[error(
-        "a command after `--` reaches the tiny guest only; in a guest with a disk, `recctrlu run NAME -- CMD` \
-         records one"
+        "--bootstrap: the tiny guest has no driver for a disk; take a guest with one, as `guest build debian` makes"
     )]
-    Startup,
+    NoHook,
+    /// The bootstrap disk cannot be made.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+    /// A script failed.
+    #[error(
+        "bootstrapping the guest failed at {script}; nothing was recorded; the end of its console:{said}"
+    )]
+    BootstrapFailed {
+        /// The script and its status.
+        script: String,
+        /// What the guest said.
+        said: String,
+    },
     /// A port that leads nowhere.
     #[error("--port-fwd: the guest has no network card; give it one, as in --nic e1000")]
     NoNic,
@@ -181,9 +195,12 @@ impl RecError {
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            RecError::Name(_) | RecError::OtherTarget { .. } | RecError::NoCommand | RecError::Startup => {
+            RecError::Name(_) | RecError::OtherTarget { .. } | RecError::NoCommand | RecError::NoHook => {
                 Exit::Usage
             }
+            RecError::Bootstrap(BootstrapError::Program { .. }) => Exit::Missing,
+            RecError::Bootstrap(_) => Exit::Failed,
+            RecError::BootstrapFailed { .. } => Exit::Guest,
             RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => Exit::Usage,
             RecError::Panda(_) | RecError::Dist(_) | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
             RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,

@@ -52,6 +52,8 @@ pub(super) enum Cut {
     Boot,
     /// The guest's kernel has given up.
     Panic,
+    /// A script that the guest runs at boot has failed.
+    Bootstrap,
 }
 
 /// What came of a run that recorded something.
@@ -136,6 +138,7 @@ impl Plan<'_> {
             let late = |limit: Duration| began.elapsed() > limit;
             cut = match run.state {
                 _ if interrupt.is_set() => Some(Cut::Interrupt),
+                _ if run.story.bootstrap_failed.is_some() => Some(Cut::Bootstrap),
                 Sign::Panic => Some(Cut::Panic),
                 Sign::None if late(self.boot_timeout) => Some(Cut::Boot),
                 _ if self.timeout.is_some_and(late) => Some(Cut::Timeout),
@@ -165,6 +168,10 @@ impl Plan<'_> {
         let command = !self.command.is_empty();
         match cut {
             Some(Cut::Interrupt) => RecError::Interrupted,
+            Some(Cut::Bootstrap) => RecError::BootstrapFailed {
+                script: story.bootstrap_failed.unwrap_or_default(),
+                said: said(folder, CONSOLE),
+            },
             Some(Cut::Panic) => RecError::Panic(said(folder, CONSOLE)),
             Some(Cut::Boot) => {
                 RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }

@@ -8,7 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::args::Args;
-use super::{CONSOLE, DISK, INITRAMFS, OUTPUT, RecError};
+use super::{BOOTSTRAP, CONSOLE, DISK, INITRAMFS, OUTPUT, RecError};
+use crate::bootstrap::{self, Bootstrap, GuestCommand, Place, Setting};
 use crate::digest::FileDigest;
 use crate::dist;
 use crate::guest::{Guest, GuestError, Warm, WarmKey, startup, tiny, warm};
@@ -39,6 +40,15 @@ pub(super) struct Subject {
     guest: Option<Guest>,
     /// The state from which the machine goes on, if it does not boot.
     warm: Option<Warm>,
+    /// What the guest finds on a small disk when it boots, if it has one.
+    seed: Option<Seed>,
+}
+
+/// The bootstrap disk: a folder's scripts, the command, or both.
+#[derive(Debug)]
+struct Seed {
+    source: Option<PathBuf>,
+    settings: Vec<Setting>,
 }
 
 #[derive(Debug)]
@@ -61,7 +71,7 @@ impl Subject {
             None => Subject::guest(Guest::open(home, &args.guest)?)?,
         };
         match (&subject.kind, args.target) {
-            (Kind::Disk(_), _) if !args.command.is_empty() => return Err(RecError::Startup),
+            (Kind::Startup(_), _) if args.bootstrap.is_some() => return Err(RecError::NoHook),
             (Kind::Startup(_), _) if args.command.is_empty() => return Err(RecError::NoCommand),
             (_, Some(asked)) if asked != subject.target => {
                 return Err(RecError::OtherTarget { guest: subject.id.name, target: subject.target, asked });
@@ -78,6 +88,15 @@ impl Subject {
         }
         machine.vga |= args.display.as_ref().is_some_and(|display| display != "none");
         machine.more = args.qemu_arg.clone();
+        if let (Kind::Disk(_), true) = (&subject.kind, args.bootstrap.is_some() || !args.command.is_empty()) {
+            // The replay needs the disk as well: it is part of the trace.
+            let drive = format!("file={BOOTSTRAP},format=raw,if=virtio,readonly=on");
+            machine.more.extend(["-drive".to_owned(), drive]);
+            if !args.command.is_empty() {
+                machine.serial_ports = 2;
+            }
+            subject.seed = Some(Seed { source: args.bootstrap.clone(), settings: args.set.clone() });
+        }
         Ok(subject)
     }
 
@@ -103,6 +122,7 @@ impl Subject {
             kind,
             guest: Some(guest),
             warm: None,
+            seed: None,
         })
     }
 
@@ -142,6 +162,7 @@ impl Subject {
             kind: Kind::Disk(base),
             guest: None,
             warm: None,
+            seed: None,
         })
     }
 
@@ -209,6 +230,7 @@ impl Subject {
             (Kind::Startup(_), None) => vec![console, output],
             // Both ways: the guest waits for its command.
             (Kind::Startup(_), Some(_)) => vec![console, format!("pipe:{MESSAGE}")],
+            (Kind::Disk(_), _) if self.machine.serial_ports > 1 => vec![console, output],
             (Kind::Disk(_), _) => vec![console],
         }
     }
@@ -232,7 +254,12 @@ impl Subject {
                 archive.extend(startup::initramfs(agent, Some(&startup::script(recording, command))));
                 fs::write(folder.join(INITRAMFS), archive)?;
             }
-            (Kind::Disk(base), _) => base.overlay(folder, DISK)?,
+            (Kind::Disk(base), _) => {
+                base.overlay(folder, DISK)?;
+                if let Some(seed) = &self.seed {
+                    seed.disk(folder, recording, command)?;
+                }
+            }
         }
         Ok(())
     }
@@ -246,5 +273,17 @@ impl Subject {
             (Kind::Startup(_), None) => fs::remove_file(folder.join(INITRAMFS)),
             (Kind::Disk(_), _) => Ok(()),
         }
+    }
+}
+
+impl Seed {
+    /// Makes the disk in the folder of the run.
+    fn disk(&self, folder: &Path, recording: &str, command: &[OsString]) -> Result<(), RecError> {
+        let settings = &self.settings;
+        let bootstrap = self.source.as_ref().map(|source| Bootstrap { source, settings, place: Place::Vm });
+        let command = GuestCommand { recording, argv: command, power_off: true };
+        let command = (!command.argv.is_empty()).then_some(command);
+        bootstrap::disk(bootstrap, command, &folder.join(BOOTSTRAP))?;
+        Ok(())
     }
 }
