@@ -7,6 +7,7 @@
 mod arguments;
 mod output;
 mod panda;
+pub mod recctrl;
 
 use std::{
     error::Error,
@@ -51,6 +52,15 @@ pub trait Plugin: Sized + Send + 'static {
 
     /// The guest changes from one address space to another.
     fn asid_changed(&mut self, _cpu: Cpu<'_>, _before: u64, _after: u64) {}
+
+    /// recctrl began a recording, `name`.
+    fn recording_began(&mut self, _name: &str) {}
+
+    /// A recording of recctrl's is complete on disk: why it ended, as in the events file, and its guest instructions.
+    fn recording_ended(&mut self, _name: &str, _why: &str, _instructions: u64) {}
+
+    /// The guest left a note with recctrl; a hostile one chooses its 1 to 1024 bytes.
+    fn guest_message(&mut self, _text: &[u8]) {}
 
     /// PANDA goes.
     fn unload(self, _panda: &Panda) {}
@@ -100,6 +110,9 @@ macro_rules! export {
     };
 }
 
+/// What is said of a plugin that panicked.
+const STOPPED: &str = "stopped by a mistake of its own; please report it";
+
 /// Where [`export!`] keeps the plugin: what PANDA's callbacks find their way back to.
 pub struct Slot<P>(Mutex<Option<(P, Panda)>>);
 
@@ -135,12 +148,16 @@ impl<P: Plugin> Slot<P> {
         let plugin = P::load(&Arguments::new(P::NAME, P::ARGUMENTS, pairs)?)?;
         let (panda, symbols) = Panda::find()?;
         for &callback in P::CALLBACKS {
-            let number = callback_number(&symbols, callback)?;
             let function = match callback {
+                Callback::Recordings => {
+                    recctrl::follow::<P>(&symbols, self)?;
+                    continue;
+                }
                 Callback::Block => panda_cb_with_context { before_block_exec: Some(before_block::<P>) },
                 Callback::Hypercall => panda_cb_with_context { guest_hypercall: Some(hypercall::<P>) },
                 Callback::AsidChanged => panda_cb_with_context { asid_changed: Some(asid_changed::<P>) },
             };
+            let number = callback_number(&symbols, callback)?;
             // SAFETY: `handle` is the caller's promise; each function expects this slot, which is a static.
             unsafe { panda.register(handle, number, function, ptr::from_ref(self).cast_mut().cast()) };
         }
@@ -161,6 +178,16 @@ impl<P: Plugin> Slot<P> {
         });
     }
 
+    /// Tells the plugin, if it is there, what has happened.
+    fn tell(&self, body: impl FnOnce(&mut P)) {
+        let mut slot = self.0.lock();
+        let Some((plugin, _)) = slot.as_mut() else { return };
+        if guarded(None, || Some(body(plugin))).is_none() {
+            log::error!("{STOPPED}");
+            *slot = None;
+        }
+    }
+
     /// Runs a callback, if the plugin is there.
     ///
     /// # Safety
@@ -174,7 +201,7 @@ impl<P: Plugin> Slot<P> {
         let cpu = unsafe { Cpu::new(panda, cpu) };
         let done = guarded(None, || Some(body(plugin, cpu)));
         if done.is_none() {
-            log::error!("stopped by a mistake of its own; please report it");
+            log::error!("{STOPPED}");
             *slot = None;
         }
         done.unwrap_or(otherwise)

@@ -19,6 +19,9 @@ pub enum Unfit {
     /// A callback has no number.
     #[error("this PANDA's number for the callback {0:?} can't be told")]
     Number(Callback),
+    /// There is no recctrl, or it is another one.
+    #[error("recctrl does not offer {0}: PANDA's own plugin of that name can't be followed")]
+    Recctrl(&'static str),
     /// The target's registers are not known.
     #[error("this target's registers are not known: x86_64, i386, arm and aarch64 are")]
     Target,
@@ -43,6 +46,8 @@ pub enum Callback {
     Hypercall,
     /// When the guest changes to another address space: [`crate::Plugin::asid_changed`].
     AsidChanged,
+    /// What recctrl does, which is loaded if it is not there: [`crate::Plugin::recording_began`] and its like.
+    Recordings,
 }
 
 /// PANDA's number for a callback, which differs between versions: the one whose trampoline is the callback's.
@@ -58,6 +63,7 @@ pub fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unf
         Callback::Block => (need!(symbols, panda_cb_trampoline_before_block_exec) as usize, 2..=5),
         Callback::Hypercall => (need!(symbols, panda_cb_trampoline_guest_hypercall) as usize, 20..=23),
         Callback::AsidChanged => (need!(symbols, panda_cb_trampoline_asid_changed) as usize, 25..=28),
+        Callback::Recordings => return Err(Unfit::Number(callback)),
     };
     let mut numbers = numbers.rev();
     let found = numbers.find(|&number| {

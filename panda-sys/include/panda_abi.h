@@ -94,6 +94,8 @@ void panda_free_args(panda_arg_list *args);
 const char *panda_parse_string_opt(panda_arg_list *args, const char *name, const char *fallback, const char *help);
 target_ulong panda_current_asid(CPUState *cpu);
 void panda_disable_tb_chaining(void);
+void *panda_get_plugin_by_name(const char *name);
+void panda_require(const char *name);
 int panda_record_begin(const char *name, const char *snapshot);
 int panda_record_end(void);
 int panda_vm_quit(void);

@@ -1,37 +1,21 @@
 //! The analyses in `examples/`, on replays of traces that are made here.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::machine::{Plugin, Run};
-use crate::support::lab;
-
-/// Builds the examples, as their users do, and puts them where the replays of `run` look.
-fn install(run: &Run) {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    BUILT.get_or_init(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "-p", "example-coverage", "-p", "example-timeline", "--target-dir"]);
-        cargo.arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(cargo.status().unwrap().success(), "the examples do not build");
-    });
-    for name in ["coverage", "timeline"] {
-        let plugin = run.dir.path().join(format!("panda-dir/x86_64-softmmu/panda/plugins/panda_{name}.so"));
-        fs::copy(target.join(format!("debug/libpanda_{name}.so")), plugin).unwrap();
-    }
-}
+use crate::support::{example, lab};
 
 /// A trace called `a`, in which the guest leaves a note and runs a program.
 fn trace() -> Run {
     let script = "recctrlu start a; recctrlu message 'half way'; ls / >/dev/null; recctrlu stop";
     let run = lab().run(script, Plugin::Ours, "events=events.jsonl");
     assert_eq!(run.recordings(), ["a_000"], "{}", run.said);
-    install(&run);
+    for name in ["coverage", "timeline"] {
+        let plugins = run.dir.path().join("panda-dir/x86_64-softmmu/panda/plugins");
+        fs::copy(example(name), plugins.join(format!("panda_{name}.so"))).unwrap();
+    }
     run
 }
 
