@@ -182,7 +182,11 @@ impl<P: Plugin> Slot<P> {
     fn tell(&self, body: impl FnOnce(&mut P)) {
         let mut slot = self.0.lock();
         let Some((plugin, _)) = slot.as_mut() else { return };
-        if guarded(None, || Some(body(plugin))).is_none() {
+        let body = || {
+            body(plugin);
+            true
+        };
+        if !guarded(false, body) {
             log::error!("{STOPPED}");
             *slot = None;
         }
