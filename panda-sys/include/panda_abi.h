@@ -4,7 +4,7 @@
  * defines PANDA_HEADERS, so that the types are theirs and a signature that differs does not compile.
  *
  * Guest addresses are target_ulong, 32 or 64 bits wide by target: as an argument, a 64-bit value whose
- * upper half is zero serves both (System V ABI). */
+ * upper half is zero serves both (System V ABI); where PANDA gives us one, its upper half may be anything. */
 #pragma once
 #include <signal.h>
 #include <stdbool.h>
@@ -13,10 +13,13 @@
 #ifndef PANDA_HEADERS
 typedef uint64_t target_ulong;
 typedef struct CPUState CPUState;
+typedef struct TranslationBlock TranslationBlock;
 
 /* Only the members that we register or compare; every member is one pointer. */
 typedef union panda_cb_with_context {
     bool (*guest_hypercall)(void *context, CPUState *cpu);
+    void (*before_block_exec)(void *context, CPUState *cpu, TranslationBlock *block);
+    bool (*asid_changed)(void *context, CPUState *cpu, target_ulong before, target_ulong after);
     void (*cbaddr)(void);
 } panda_cb_with_context;
 typedef uint32_t panda_cb_type;
@@ -76,6 +79,8 @@ int x86_cpu_gdb_read_register(CPUState *cpu, uint8_t *value, int reg);
 int arm_cpu_gdb_read_register(CPUState *cpu, uint8_t *value, int reg);
 int aarch64_cpu_gdb_read_register(CPUState *cpu, uint8_t *value, int reg);
 bool panda_cb_trampoline_guest_hypercall(void *context, CPUState *cpu);
+void panda_cb_trampoline_before_block_exec(void *context, CPUState *cpu, TranslationBlock *block);
+bool panda_cb_trampoline_asid_changed(void *context, CPUState *cpu, target_ulong before, target_ulong after);
 extern bool panda_help_wanted;
 
 /* ---- declared in the wheels' headers, and held against them ---- */
@@ -87,6 +92,10 @@ void panda_register_callback_with_context(void *plugin, panda_cb_type type, pand
 panda_arg_list *panda_get_args(const char *plugin_name);
 void panda_free_args(panda_arg_list *args);
 const char *panda_parse_string_opt(panda_arg_list *args, const char *name, const char *fallback, const char *help);
+target_ulong panda_current_asid(CPUState *cpu);
+void panda_disable_tb_chaining(void);
+void *panda_get_plugin_by_name(const char *name);
+void panda_require(const char *name);
 int panda_record_begin(const char *name, const char *snapshot);
 int panda_record_end(void);
 int panda_vm_quit(void);

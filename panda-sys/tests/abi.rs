@@ -41,6 +41,7 @@ const HEADERS: &str = r#"
 #include "exec-all.h"
 #include "rr_api.h"
 #include "plugin.h"
+#include "common.h"
 #define PANDA_HEADERS
 #include "panda_abi.h"
 "#;
@@ -105,6 +106,13 @@ fn bindings() -> String {
         // The callback that we register, by type and by the bounds within which its number is looked for.
         "static bool ours(void *context, CPUState *cpu);\n".to_owned(),
         "panda_cb_with_context callback = { .guest_hypercall = ours };\n".to_owned(),
+        "static void block(void *context, CPUState *cpu, TranslationBlock *tb);\n".to_owned(),
+        "panda_cb_with_context blocks = { .before_block_exec = block };\n".to_owned(),
+        "static bool asid(void *context, CPUState *cpu, target_ulong before, target_ulong after);\n".to_owned(),
+        "panda_cb_with_context asids = { .asid_changed = asid };\n".to_owned(),
+        "_Static_assert(PANDA_CB_BEFORE_BLOCK_EXEC >= 2 && PANDA_CB_BEFORE_BLOCK_EXEC <= 5, \"number\");\n".to_owned(),
+        "_Static_assert(PANDA_CB_ASID_CHANGED > PANDA_CB_BEFORE_LOADVM && PANDA_CB_ASID_CHANGED <= 28, \"number\");\n"
+            .to_owned(),
         "_Static_assert(PANDA_CB_GUEST_HYPERCALL >= 20 && PANDA_CB_GUEST_HYPERCALL <= 23, \"number\");\n"
             .to_owned(),
     ]

@@ -55,7 +55,8 @@ struct recctrl_state {
 };
 
 /* Called with QEMU's big lock held, from any callback. No guest is held for these: a recording begins or ends
- * some instructions later, where the main loop has its next turn. on_recording_began says when it has. */
+ * some instructions later, where the main loop has its next turn. on_recording_began says when it has. They call no
+ * function that follows something, so a plugin may hold locks of its own. */
 typedef int (*recctrl_start_t)(const char *name);
 typedef int (*recctrl_stop_t)(void);
 typedef bool (*recctrl_status_t)(struct recctrl_state *state);

@@ -5,10 +5,11 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
+use panda_plugin::guarded;
+
 use crate::{
     INSTANCE,
     follow::{Began, BeganWith, Ended, EndedWith, Follower, Message, MessageWith},
-    guarded,
     neighbours::Reply,
 };
 

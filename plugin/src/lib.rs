@@ -18,14 +18,13 @@ pub mod recorder;
 
 use std::{
     error::Error,
-    ffi::{CStr, c_char, c_int, c_void},
-    io::Write as _,
-    panic::{self, AssertUnwindSafe},
+    ffi::{CStr, c_int, c_void},
     ptr,
 };
 
 pub use neighbours::Reply;
 use once_cell::sync::OnceCell;
+use panda_plugin::guarded;
 use panda_sys::{CPUState, gate};
 pub use plugin::{Plugin, Verdict};
 
@@ -35,6 +34,9 @@ use crate::{
     options::Options,
     panda::{Panda, Unfit},
 };
+
+/// What PANDA calls us.
+const NAME: &CStr = c"recctrl";
 
 /// What PANDA's callbacks find their way back to.
 struct Instance {
@@ -57,11 +59,7 @@ static INSTANCE: OnceCell<Instance> = OnceCell::new();
 /// Called by PANDA with its handle of this plugin, once, before the machine runs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn init_plugin(handle: *mut c_void) -> bool {
-    let format = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
-        writeln!(out, "PANDA[recctrl]: {}{}", level(record.level()), record.args())
-    };
-    // Another plugin in this process may have set a logger up: then it gets our lines.
-    let _ = env_logger::Builder::new().filter_level(log::LevelFilter::Info).format(format).try_init();
+    panda_plugin::log_as(NAME);
     guarded(false, || match load(handle) {
         Ok(goes_on) => goes_on,
         Err(error) => {
@@ -79,14 +77,6 @@ pub extern "C" fn uninit_plugin(_handle: *mut c_void) {
             instance.plugin.shutdown();
         }
     });
-}
-
-fn level(level: log::Level) -> &'static str {
-    match level {
-        log::Level::Error => "error: ",
-        log::Level::Warn => "warning: ",
-        _ => "",
-    }
 }
 
 fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
@@ -127,55 +117,9 @@ fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
 
 /// The arguments that PANDA has for us; `None` when it only wants them listed.
 fn arguments() -> Result<Option<Options>, Box<dyn Error>> {
-    // SAFETY: the table only looks symbols up.
-    let panda = unsafe { panda_sys::Panda::from_library(panda_sys::libloading::os::unix::Library::this()) }?;
-    let (Ok(get), Ok(free), Ok(parse)) =
-        (&panda.panda_get_args, &panda.panda_free_args, &panda.panda_parse_string_opt)
-    else {
-        return Err("this PANDA has no plugin arguments".into());
-    };
-    // SAFETY: the name ends with a NUL.
-    let list = unsafe { get(c"recctrl".as_ptr()) };
-    if list.is_null() {
-        return Err("PANDA could not read the arguments".into());
-    }
-    let helping = panda.panda_help_wanted.as_ref().is_ok_and(|wanted| {
-        // SAFETY: PANDA's global, written by this thread.
-        unsafe { **wanted }
-    });
-    if helping {
-        for argument in &options::ARGUMENTS {
-            let [name, default, help] = [argument.name, argument.default, argument.help]
-                .map(|text| std::ffi::CString::new(text).unwrap_or_default());
-            // SAFETY: the list is PANDA's, the texts end with a NUL.
-            unsafe { parse(list, name.as_ptr(), default.as_ptr(), help.as_ptr()) };
-        }
-        return Ok(None);
-    }
-    let text = |text: *const c_char| {
-        // SAFETY: PANDA's strings end with a NUL and live until the list is freed.
-        if text.is_null() { Ok("") } else { unsafe { CStr::from_ptr(text) }.to_str() }
-    };
-    let pairs = || {
-        // SAFETY: PANDA's list has as many entries as it says.
-        let entries = unsafe {
-            if (*list).list.is_null() {
-                &[][..]
-            } else {
-                std::slice::from_raw_parts((*list).list, (*list).nargs as usize)
-            }
-        };
-        entries
-            .iter()
-            // PANDA hands over the arguments of every plugin whose name begins like ours.
-            .filter(|entry| text(entry.argptr) == Ok("recctrl"))
-            .map(|entry| Ok((text(entry.key)?, text(entry.value)?)))
-            .collect::<Result<Vec<_>, std::str::Utf8Error>>()
-    };
-    let options = pairs().map_err(Box::from).and_then(|pairs| Options::parse(pairs).map_err(Box::from));
-    // SAFETY: the list came from PANDA and is not used any more: Options owns what it took.
-    unsafe { free(list) };
-    options.map(Some)
+    let Some(pairs) = panda_plugin::pairs(NAME, &options::ARGUMENTS)? else { return Ok(None) };
+    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    Ok(Some(Options::parse(pairs)?))
 }
 
 /// A hypercall that may be ours, from the gate.
@@ -196,9 +140,4 @@ extern "C" fn hypercall(cpu: *mut CPUState) -> c_int {
 /// A turn of PANDA's main loop while a recording is on; 0 ends them.
 extern "C" fn tick(_data: *mut c_void) -> c_int {
     guarded(0, || INSTANCE.get().is_some_and(|instance| instance.plugin.tick()).into())
-}
-
-/// Runs `body`; a panic of ours never reaches PANDA.
-fn guarded<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
-    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
 }

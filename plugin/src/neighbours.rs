@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use parking_lot::MutexGuard;
 use protocol::{Name, Status};
 
 use crate::{
@@ -47,7 +48,7 @@ impl<H: Host> Plugin<H> {
         let mut state = self.lock();
         self.observe(&mut state);
         if !state.recorder.is_settled() {
-            self.release(state);
+            self.defer(state);
             return Reply::Busy;
         }
         let reply = if self.decide(&mut state, Event::Asked(Request::Start)).contains(&Effect::Begin) {
@@ -70,7 +71,7 @@ impl<H: Host> Plugin<H> {
         } else {
             Reply::Refused
         };
-        self.release(state);
+        self.defer(state);
         reply
     }
 
@@ -92,7 +93,7 @@ impl<H: Host> Plugin<H> {
         } else {
             Reply::Already
         };
-        self.release(state);
+        self.defer(state);
         reply
     }
 
@@ -101,8 +102,16 @@ impl<H: Host> Plugin<H> {
         let mut state = self.lock();
         self.observe(&mut state);
         let status = state.recorder.status(self.is_dry());
-        self.release(state);
+        self.defer(state);
         status
+    }
+
+    /// Gives the lock back, and leaves what followers are to hear to the main loop: none of them is called before
+    /// another plugin's call returns, so it may hold locks of its own.
+    fn defer(&self, mut state: MutexGuard<'_, State>) {
+        if state.has_news() {
+            self.watch(&mut state);
+        }
     }
 
     fn want(&self, name: &str) -> Result<Option<Files>, Refusal> {

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use panda_plugin::{Argument, argument};
+
 use crate::recorder::Rules;
 
 /// What the plugin was told to do.
@@ -17,13 +19,6 @@ pub struct Options {
     pub events: Option<PathBuf>,
 }
 
-/// An argument: its name, its default as PANDA's help shows it, and what it is for.
-pub(crate) struct Argument {
-    pub(crate) name: &'static str,
-    pub(crate) default: &'static str,
-    pub(crate) help: &'static str,
-}
-
 /// Every argument, in the order of the help.
 pub(crate) const ARGUMENTS: [Argument; 8] = [
     argument("session_rec", "n", "count sessions: record from the first open to the last close"),
@@ -35,10 +30,6 @@ pub(crate) const ARGUMENTS: [Argument; 8] = [
     argument("max_instr", "0", "end a recording after about so many guest instructions (K, M, G); 0: never"),
     argument("min_free", "64M", "end a recording when fewer bytes are free in dir (K, M, G)"),
 ];
-
-const fn argument(name: &'static str, default: &'static str, help: &'static str) -> Argument {
-    Argument { name, default, help }
-}
 
 /// An argument that makes no sense.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use panda_plugin::{Callback, callback_number};
 use panda_sys::{
     CPUState, Panda as Symbols, RR_NOCHANGE, RR_OFF, RR_RECORD, RR_REPLAY, RRCTRL_OK,
     gate::pandacap_gate as Gate, libloading,
@@ -39,8 +40,8 @@ const AGREEMENTS: u32 = 4;
 pub(crate) enum Unfit {
     #[error("this PANDA has no {0}: it can't record, or it is older than August 2020 or newer than we know")]
     Symbol(&'static str),
-    #[error("this PANDA's number for guest hypercalls can't be told")]
-    CallbackNumber,
+    #[error(transparent)]
+    Callback(#[from] panda_plugin::Unfit),
     #[error("recctrl doesn't know this target's hypercalls: x86_64, i386, arm and aarch64 can be recorded")]
     Target,
     #[error("the process can't be searched for PANDA's symbols: {0}")]
@@ -51,9 +52,6 @@ pub(crate) enum Unfit {
 macro_rules! need {
     ($symbols:expr, $name:ident) => {
         *$symbols.$name.as_ref().map_err(|_| Unfit::Symbol(stringify!($name)))?
-    };
-    ($symbols:expr, $name:ident, ref) => {
-        $symbols.$name.as_ref().map_err(|_| Unfit::Symbol(stringify!($name)))?
     };
 }
 
@@ -145,7 +143,7 @@ impl Panda {
             _ => return Err(Unfit::Target),
         };
         let hook = Hook {
-            number: hypercall_number(&symbols)?,
+            number: callback_number(&symbols, Callback::Hypercall)?,
             register: need!(symbols, panda_register_callback_with_context),
             exit: need!(symbols, cpu_exit),
             leave: need!(symbols, cpu_loop_exit_noexc),
@@ -314,20 +312,6 @@ impl Hook {
         // SAFETY: `plugin` is PANDA's handle of us, the number is that of guest hypercalls, the gate lives for ever.
         unsafe { (self.register)(plugin, self.number, callback, ptr::from_mut(gate).cast()) };
     }
-}
-
-/// PANDA's number for guest hypercalls, which differs between versions: the one whose trampoline is theirs.
-fn hypercall_number(symbols: &Symbols) -> Result<u32, Unfit> {
-    let trampoline_of = need!(symbols, panda_get_cb_trampoline, ref);
-    let wanted = need!(symbols, panda_cb_trampoline_guest_hypercall, ref);
-    // PANDA asserts on a number that has no trampoline; in every version these have one.
-    (20..=23)
-        .find(|&number| {
-            // SAFETY: a plain function of PANDA's; every member of the union is one pointer.
-            let found = unsafe { trampoline_of(number).cbaddr };
-            found.is_some_and(|found| found as usize == *wanted as usize)
-        })
-        .ok_or(Unfit::CallbackNumber)
 }
 
 impl Host for Panda {

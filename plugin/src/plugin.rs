@@ -67,6 +67,13 @@ pub(crate) struct State {
     pub(crate) pretended: Mode,
 }
 
+impl State {
+    /// Whether there is something to do once the lock is given back.
+    pub(crate) fn has_news(&self) -> bool {
+        self.quit_due || !self.news.is_empty()
+    }
+}
+
 /// The recording that is on.
 struct Current {
     files: Option<Files>,

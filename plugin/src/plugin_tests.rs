@@ -424,6 +424,19 @@ fn another_plugin_starts_and_stops_and_hears_of_it_when_it_is_so() {
 }
 
 #[test]
+fn no_follower_is_called_before_another_plugins_call_returns() {
+    let desk = Desk::new(&[]);
+    let heard = desk.follow();
+    desk.say(action::START, b"a\0");
+    // The monitor ends it, and nobody has noticed yet.
+    desk.host.0.lock().mode = Some(Mode::Off);
+    assert!(!desk.plugin.status().recording);
+    assert_eq!(*heard.lock(), ["began a_000"]);
+    desk.turn();
+    assert_eq!(heard.lock()[1..], ["ended a_000 monitor 7"]);
+}
+
+#[test]
 fn a_guest_that_calls_while_another_plugins_recording_is_awaited_changes_nothing() {
     let desk = Desk::new(&[]);
     desk.plugin.ask_start(Some(c"mine"));

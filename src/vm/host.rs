@@ -50,9 +50,9 @@ pub fn check_space(folder: &Path, guest_mib: u32) -> Result<(), NoSpace> {
     let there =
         folder.ancestors().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
     match there.filter_map(|folder| statvfs(folder).ok()).next() {
-        Some(disk) if disk.f_bavail * disk.f_frsize >> 20 < needed_mib => Err(NoSpace {
+        Some(disk) if (disk.f_bavail * disk.f_frsize) >> 20 < needed_mib => Err(NoSpace {
             folder: folder.to_owned(),
-            free_mib: disk.f_bavail * disk.f_frsize >> 20,
+            free_mib: (disk.f_bavail * disk.f_frsize) >> 20,
             needed_mib,
         }),
         _ => Ok(()),

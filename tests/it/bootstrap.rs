@@ -3,9 +3,8 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command as Process;
-use std::sync::OnceLock;
 
 use pandacap::bootstrap::{Bootstrap, GuestCommand, Place, Setting, disk, guest};
 use pandacap::guest::cpio::Archive;
@@ -13,7 +12,17 @@ use predicates::str::contains;
 use tempfile::TempDir;
 
 use crate::machine::{Plugin, Run};
-use crate::support::{home, lab, pandacap};
+use crate::support::{lab, pandacap};
+
+/// The modules that find virtio's disks, in the order in which they need each other.
+const MODULES: [&str; 6] = [
+    "virtio/virtio_ring",
+    "virtio/virtio",
+    "virtio/virtio_pci_legacy_dev",
+    "virtio/virtio_pci_modern_dev",
+    "virtio/virtio_pci",
+    "block/virtio_blk",
+];
 
 const ODD: &str = "it's \"odd\" $HOME `id` \\ \n\ttwo lines";
 
@@ -303,39 +312,11 @@ fn booting(dir: &TempDir, script: &str) -> Process {
 fn install(dir: &Path) {
     let mut archive = Archive::default().file("bin/pandacap-bootstrap", 0o755, guest::HOOK.as_bytes());
     archive = archive.folder("modules");
-    for (index, module) in drivers().iter().enumerate() {
-        archive = archive.file(&format!("modules/{index}"), 0o644, &fs::read(module).unwrap());
+    for (index, module) in MODULES.iter().enumerate() {
+        let module = fs::read(crate::disk::driver(module)).unwrap();
+        archive = archive.file(&format!("modules/{index}"), 0o644, &module);
     }
     let initramfs = dir.join("initramfs");
     let all = [fs::read(&initramfs).unwrap(), archive.finish()].concat();
     fs::write(initramfs, all).unwrap();
-}
-
-/// The modules of virtio's disks, in the order in which they need each other, from the package of the guest's kernel.
-fn drivers() -> &'static [PathBuf] {
-    static DRIVERS: OnceLock<Vec<PathBuf>> = OnceLock::new();
-    DRIVERS.get_or_init(|| {
-        let manifest = fs::read(home().join("guests/tiny-x86_64/manifest.json")).unwrap();
-        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
-        let kernel = manifest["packages"][0]["name"].as_str().unwrap().to_owned();
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&kernel);
-        if !folder.join("lib").exists() {
-            fs::create_dir_all(&folder).unwrap();
-            let unpack = "apt-get download -q \"$0\" && dpkg-deb -x *.deb . && rm *.deb";
-            let status =
-                Process::new("sh").args(["-c", unpack, &kernel]).current_dir(&folder).status().unwrap();
-            assert!(status.success(), "cannot get the modules of {kernel}");
-        }
-        let modules =
-            folder.join("lib/modules").join(kernel.trim_start_matches("linux-image-")).join("kernel/drivers");
-        let names = [
-            "virtio/virtio_ring",
-            "virtio/virtio",
-            "virtio/virtio_pci_legacy_dev",
-            "virtio/virtio_pci_modern_dev",
-            "virtio/virtio_pci",
-            "block/virtio_blk",
-        ];
-        names.map(|name| modules.join(format!("{name}.ko"))).into()
-    })
 }

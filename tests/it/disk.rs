@@ -39,6 +39,7 @@ pub const APPEND: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
 
 struct Parts {
     kernel: PathBuf,
+    drivers: PathBuf,
     initramfs: PathBuf,
     busybox: PathBuf,
     agent: PathBuf,
@@ -79,13 +80,18 @@ fn parts() -> &'static Parts {
         let initramfs = folder.join("initramfs");
         fs::write(&initramfs, archive.finish()).unwrap();
         let agent = scratch.with_file_name("dist").join("x86_64/recctrlu");
-        Parts { kernel: tiny.kernel().unwrap(), initramfs, busybox, agent }
+        Parts { kernel: tiny.kernel().unwrap(), drivers, initramfs, busybox, agent }
     })
 }
 
 /// The kernel that boots the disk.
 pub fn kernel() -> &'static Path {
     &parts().kernel
+}
+
+/// A module of that kernel, as in `block/virtio_blk`.
+pub fn driver(name: &str) -> PathBuf {
+    parts().drivers.join(format!("{name}.ko"))
 }
 
 /// Its initramfs.

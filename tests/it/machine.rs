@@ -121,6 +121,7 @@ impl Lab {
         let mut panda = self.panda();
         let out = fs::File::create(&log).unwrap();
         panda.args(["-serial", "null", "-replay", name]).args(arguments).current_dir(dir);
+        panda.env("PANDA_DIR", dir.join("panda-dir"));
         let status = wait(panda.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap());
         let said = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
         let completed = said.contains("Replay completed successfully");

@@ -4,24 +4,28 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::machine::{Plugin, Run};
-use crate::support::lab;
+use tempfile::TempPath;
 
-/// Compiles a plugin in C, from its place in the checkout, into PANDA's folder.
-fn compile(source: &str, plugin: &Path) {
+use crate::machine::{Plugin, Run};
+use crate::support::{example, lab};
+
+/// Compiles a plugin in C, from its place in the checkout.
+fn in_c(source: &str) -> TempPath {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let plugin = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"]);
     cc.arg("-I").arg(root.join("plugin/include")).arg("-I").arg(root.join("panda-sys/include"));
-    assert!(cc.arg("-o").arg(plugin).arg(root.join(source)).status().unwrap().success(), "{source}");
+    assert!(cc.arg("-o").arg(&plugin).arg(root.join(source)).status().unwrap().success(), "{source}");
+    plugin
 }
 
-/// Boots a guest with plugins loaded in the order of `loaded`; those in C are made from `source`.
-fn beside(source: &str, name: &str, loaded: &[&str], script: &str) -> Run {
+/// Boots a guest with plugins loaded in the order of `loaded`; `plugin` is the one called `name`.
+fn beside(plugin: &Path, name: &str, loaded: &[&str], script: &str) -> Run {
     let dir = tempfile::tempdir().unwrap();
     let mut panda = lab().booting(dir.path(), script, Plugin::Absent, "");
     let plugins = lab().plugins(dir.path(), &mut panda);
-    compile(source, &plugins.join(format!("panda_{name}.so")));
+    fs::copy(plugin, plugins.join(format!("panda_{name}.so"))).unwrap();
     for plugin in loaded {
         panda.args(["-panda", plugin]);
     }
@@ -36,36 +40,60 @@ fn assert_said(run: &Run, lines: &[&str]) {
     }
 }
 
-#[test]
-fn a_plugin_in_c_follows_recordings_and_makes_its_own() {
+/// Holds that the example `plugin` hears of all, makes a recording of its own, and that each one replays; `asked` is
+/// how it writes that it asked.
+fn follows(plugin: &Path, loaded: &[&str], asked: &str) {
     let script = "recctrlu start a; recctrlu message 'half way'; recctrlu stop
         recctrlu message 'record this: after'
         until recctrlu status | grep -q 'recording: yes'; do :; done
         ls / >/dev/null
         while recctrlu status | grep -q 'recording: yes'; do recctrlu message enough; done
         recctrlu status; recctrlu start b; recctrlu stop";
-    // Loaded first or second: it requires recctrl.
-    for loaded in [["follow", "recctrl"], ["recctrl", "follow"]] {
-        let run = beside("examples/follow-c/follow.c", "follow", &loaded, script);
-        assert_said(
-            &run,
-            &[
-                "follow: a_000 began",
-                "follow: the guest says: half way",
-                "follow: a_000 ended (guest), ",
-                "follow: start: 0",
-                "follow: after_001 began",
-                "follow: stop: 0",
-                "follow: after_001 ended (plugin), ",
-                "follow: b_002 began",
-                "follow: b_002 ended (guest), ",
-            ],
-        );
-        assert_eq!(run.recordings(), ["a_000", "after_001", "b_002"], "{}", run.said);
-        for name in run.recordings() {
-            lab().replay(run.dir.path(), &name).unwrap_or_else(|said| panic!("{name}: {said}"));
-        }
+    let run = beside(plugin, "follow", loaded, script);
+    let (start, stop) = (format!("start: {asked}"), format!("stop: {asked}"));
+    let story = [
+        "a_000 began",
+        "the guest says: half way",
+        "a_000 ended (guest), ",
+        &start,
+        "after_001 began",
+        &stop,
+        "after_001 ended (plugin), ",
+        "b_002 began",
+        "b_002 ended (guest), ",
+    ];
+    assert_said(&run, &story);
+    assert_eq!(run.recordings(), ["a_000", "after_001", "b_002"], "{}", run.said);
+    for name in run.recordings() {
+        lab().replay(run.dir.path(), &name).unwrap_or_else(|said| panic!("{name}: {said}"));
     }
+}
+
+#[test]
+fn a_plugin_in_c_follows_recordings_and_makes_its_own() {
+    let plugin = in_c("examples/follow-c/follow.c");
+    // Loaded first or second: it requires recctrl.
+    follows(&plugin, &["follow", "recctrl"], "0");
+    follows(&plugin, &["recctrl", "follow"], "0");
+}
+
+#[test]
+fn a_plugin_in_rust_follows_recordings_and_makes_its_own() {
+    follows(&example("follow"), &["follow"], "Asked");
+}
+
+#[test]
+fn a_plugin_that_follows_upstreams_recctrl_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut panda = lab().booting(dir.path(), "true", Plugin::Absent, "");
+    let plugins = lab().plugins(dir.path(), &mut panda);
+    fs::copy(example("follow"), plugins.join("panda_follow.so")).unwrap();
+    fs::remove_file(plugins.join("panda_recctrl.so")).unwrap();
+    let run = Run::of(dir, {
+        panda.args(["-panda", "follow"]);
+        panda
+    });
+    assert_said(&run, &["PANDA[follow]: error: not loaded: recctrl does not offer recctrl_start"]);
 }
 
 #[test]
@@ -73,8 +101,9 @@ fn a_plugin_with_a_magic_of_its_own_works_beside_recctrl_in_either_order() {
     let script = "probe magic 1911; recctrlu start a; recctrlu check; recctrlu stop
         for n in 1 2 3 4 5 6 7 8; do recctrlu status >/dev/null; probe magic 1911; done
         recctrlu start b; probe magic 1911; recctrlu stop; probe magic 0";
+    let plugin = in_c("tests/plugins/neighbour.c");
     for loaded in [["neighbour", "recctrl"], ["recctrl", "neighbour"]] {
-        let run = beside("tests/plugins/neighbour.c", "neighbour", &loaded, script);
+        let run = beside(&plugin, "neighbour", &loaded, script);
         let answers = run.console.matches("magic 1911 -> 2184\n").count();
         assert_eq!(answers, 10, "{}", run.console);
         assert!(run.console.contains("magic 0 -> ") && !run.console.contains("magic 0 -> 2184"));

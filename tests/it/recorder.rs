@@ -231,7 +231,7 @@ fn the_monitor_may_end_what_the_guest_began_and_the_guest_may_begin_again() {
     UnixStream::connect(&socket).unwrap().write_all(b"end_record\n").unwrap();
     let run = Run::after(dir, panda);
     assert_eq!(run.events_of("ended")[0]["why"], "monitor");
-    assert_eq!(replays(&run), ["one_000", "two_001"]);
+    assert_eq!(replays(&run), ["one_000", "two_001"], "{}\n{:?}", run.console, run.events());
 }
 
 #[test]

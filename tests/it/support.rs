@@ -32,6 +32,16 @@ pub fn lab() -> &'static Lab {
     LAB.get_or_init(|| Lab::open(home(), &scratch.with_file_name("dist"), scratch))
 }
 
+/// A plugin of `examples/`, built as its users do.
+pub fn example(name: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let mut cargo = Process::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", &format!("example-{name}"), "--target-dir"]).arg(target);
+    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    assert!(status.success(), "the example {name} does not build");
+    target.join(format!("debug/libpanda_{name}.so"))
+}
+
 /// The folder with the wheel of PANDA, downloaded once and kept in cargo's target folder.
 pub fn wheelhouse() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();

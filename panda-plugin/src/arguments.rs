@@ -1,0 +1,199 @@
+//! A plugin's arguments: `-panda NAME:argument=value,...`.
+
+use std::{
+    ffi::{CStr, CString, c_char},
+    path::PathBuf,
+};
+
+use panda_sys::Panda as Symbols;
+
+/// An argument: its name, its default as PANDA's help shows it, and what it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is when it is not given.
+    pub default: &'static str,
+    /// What it is for, in a few words.
+    pub help: &'static str,
+}
+
+/// An argument, with its default and what it is for.
+pub const fn argument(name: &'static str, default: &'static str, help: &'static str) -> Argument {
+    Argument { name, default, help }
+}
+
+/// Why arguments can't be had or used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadArguments {
+    /// The PANDA is too old, or something else.
+    #[error("this PANDA has no plugin arguments")]
+    Unsupported,
+    /// PANDA returned none.
+    #[error("PANDA could not read the arguments")]
+    Unread,
+    /// A name or a value is not UTF-8.
+    #[error("an argument is not text: {0}")]
+    Text(#[from] std::str::Utf8Error),
+    /// Nobody knows this argument.
+    #[error("{name}: no such argument; -panda {plugin}:help lists them")]
+    Unknown {
+        /// The plugin.
+        plugin: String,
+        /// The argument.
+        name: String,
+    },
+    /// The value can't be read.
+    #[error("{name}={value}: expected {expected}")]
+    Value {
+        /// The argument.
+        name: &'static str,
+        /// What it was set to.
+        value: String,
+        /// What it can be set to.
+        expected: &'static str,
+    },
+}
+
+/// Pairs of name and value as PANDA hands them over; `None` when it only wants the arguments listed, which is done.
+///
+/// # Errors
+///
+/// What PANDA does not have, or what is no text.
+pub fn pairs(plugin: &CStr, arguments: &[Argument]) -> Result<Option<Vec<(String, String)>>, BadArguments> {
+    let process = panda_sys::libloading::os::unix::Library::this();
+    // SAFETY: the table only looks symbols up.
+    let panda = unsafe { Symbols::from_library(process) }.map_err(|_| BadArguments::Unsupported)?;
+    let (Ok(get), Ok(free), Ok(parse)) =
+        (&panda.panda_get_args, &panda.panda_free_args, &panda.panda_parse_string_opt)
+    else {
+        return Err(BadArguments::Unsupported);
+    };
+    // SAFETY: the name ends with a NUL.
+    let list = unsafe { get(plugin.as_ptr()) };
+    if list.is_null() {
+        return Err(BadArguments::Unread);
+    }
+    let helping = panda.panda_help_wanted.as_ref().is_ok_and(|wanted| {
+        // SAFETY: PANDA's global, written by this thread.
+        unsafe { **wanted }
+    });
+    if helping {
+        for argument in arguments {
+            let [name, default, help] = [argument.name, argument.default, argument.help]
+                .map(|text| CString::new(text).unwrap_or_default());
+            // SAFETY: the list is PANDA's, the texts end with a NUL.
+            unsafe { parse(list, name.as_ptr(), default.as_ptr(), help.as_ptr()) };
+        }
+        return Ok(None);
+    }
+    // SAFETY: PANDA's list has as many entries as it says.
+    let entries = unsafe {
+        if (*list).list.is_null() {
+            &[][..]
+        } else {
+            std::slice::from_raw_parts((*list).list, (*list).nargs as usize)
+        }
+    };
+    let bytes = |text: *const c_char| {
+        // SAFETY: PANDA's strings end with a NUL and live until the list is freed.
+        if text.is_null() { c"" } else { unsafe { CStr::from_ptr(text) } }
+    };
+    let pairs = entries
+        .iter()
+        // PANDA hands over the arguments of every plugin whose name begins like this one's.
+        .filter(|entry| bytes(entry.argptr) == plugin)
+        .map(|entry| Ok((bytes(entry.key).to_str()?.to_owned(), bytes(entry.value).to_str()?.to_owned())))
+        .collect::<Result<_, BadArguments>>();
+    // SAFETY: the list came from PANDA, and what was taken from it is copied.
+    unsafe { free(list) };
+    pairs.map(Some)
+}
+
+/// Arguments by name, each with a value: its default where it was not given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments(Vec<(&'static str, String)>);
+
+impl Arguments {
+    /// Sorts `pairs` by the arguments that `plugin` has; the last one of a name counts.
+    ///
+    /// # Errors
+    ///
+    /// A name that is none of `arguments`.
+    pub fn new(
+        plugin: &CStr,
+        arguments: &[Argument],
+        pairs: Vec<(String, String)>,
+    ) -> Result<Arguments, BadArguments> {
+        let mut values: Vec<_> =
+            arguments.iter().map(|argument| (argument.name, argument.default.to_owned())).collect();
+        for (name, value) in pairs {
+            match values.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, old)) => *old = value,
+                None => {
+                    let plugin = plugin.to_string_lossy().into_owned();
+                    return Err(BadArguments::Unknown { plugin, name });
+                }
+            }
+        }
+        Ok(Arguments(values))
+    }
+
+    fn value(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+
+    /// A file or folder.
+    ///
+    /// # Errors
+    ///
+    /// It is empty.
+    pub fn path(&self, name: &'static str) -> Result<PathBuf, BadArguments> {
+        match self.value(name) {
+            "" => Err(BadArguments::Value { name, value: String::new(), expected: "a path" }),
+            path => Ok(path.into()),
+        }
+    }
+
+    /// Yes or no, in PANDA's words; a name alone means yes.
+    ///
+    /// # Errors
+    ///
+    /// It is neither.
+    pub fn flag(&self, name: &'static str) -> Result<bool, BadArguments> {
+        match self.value(name).to_ascii_lowercase().as_str() {
+            "" | "y" | "yes" | "true" | "1" => Ok(true),
+            "n" | "no" | "false" | "0" => Ok(false),
+            value => Err(BadArguments::Value { name, value: value.to_owned(), expected: "y or n" }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [Argument; 2] =
+        [argument("out", "out.json", "where to"), argument("processes", "n", "these too")];
+
+    fn arguments(pairs: &[(&str, &str)]) -> Result<Arguments, BadArguments> {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Arguments::new(c"example", &KNOWN, pairs)
+    }
+
+    #[test]
+    fn an_argument_that_is_not_given_has_its_default_and_the_last_one_given_counts() {
+        assert_eq!(arguments(&[]).unwrap().path("out"), Ok("out.json".into()));
+        let given = arguments(&[("out", "a"), ("processes", ""), ("out", "b")]).unwrap();
+        assert_eq!((given.path("out"), given.flag("processes")), (Ok("b".into()), Ok(true)));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_its_name() {
+        let unknown = arguments(&[("oops", "1")]).unwrap_err().to_string();
+        assert_eq!(unknown, "oops: no such argument; -panda example:help lists them");
+        let bad = arguments(&[("out", ""), ("processes", "perhaps")]).unwrap();
+        assert!(bad.path("out").is_err());
+        assert_eq!(bad.flag("processes").unwrap_err().to_string(), "processes=perhaps: expected y or n");
+    }
+}

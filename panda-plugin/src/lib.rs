@@ -1,0 +1,242 @@
+//! A small safe layer for writing plugins of PANDA.
+//!
+//! A plugin is a type with the trait [`Plugin`], exported with [`export!`] from a crate of type `cdylib`. The layer
+//! looks PANDA's symbols up by name and finds its callbacks' numbers when it is loaded, so one build serves every
+//! target and version; what is missing is a reason not to load, written to standard error.
+
+mod arguments;
+mod output;
+mod panda;
+pub mod recctrl;
+
+use std::{
+    error::Error,
+    ffi::{CStr, c_void},
+    io::Write as _,
+    panic::{self, AssertUnwindSafe},
+    ptr,
+};
+
+pub use arguments::{Argument, Arguments, BadArguments, argument, pairs};
+pub use output::Output;
+pub use panda::{Callback, Cpu, Panda, Unfit, callback_number};
+use panda_sys::{CPUState, TranslationBlock, panda_cb_with_context};
+use parking_lot::Mutex;
+
+/// A plugin of PANDA.
+///
+/// Its callbacks come on the virtual processor's thread, one after another, with QEMU's big lock held. A panic in one
+/// of them is caught; the plugin is not called again after it.
+pub trait Plugin: Sized + Send + 'static {
+    /// Its name, as behind `-panda`; the file is `panda_NAME.so`.
+    const NAME: &'static CStr;
+    /// Its arguments, in the order of the help.
+    const ARGUMENTS: &'static [Argument];
+    /// What it is called for.
+    const CALLBACKS: &'static [Callback];
+
+    /// Makes the plugin, before the machine runs.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be loaded, for standard error.
+    fn load(arguments: &Arguments) -> Result<Self, Box<dyn Error>>;
+
+    /// The guest is about to execute a block, which begins at the program counter.
+    fn before_block(&mut self, _cpu: Cpu<'_>) {}
+
+    /// The guest made a hypercall, or, on x86, executes a `cpuid`: true when it is answered.
+    fn hypercall(&mut self, _cpu: Cpu<'_>) -> bool {
+        false
+    }
+
+    /// The guest changes from one address space to another.
+    fn asid_changed(&mut self, _cpu: Cpu<'_>, _before: u64, _after: u64) {}
+
+    /// recctrl began a recording, `name`.
+    fn recording_began(&mut self, _name: &str) {}
+
+    /// A recording of recctrl's is complete on disk: why it ended, as in the events file, and its guest instructions.
+    fn recording_ended(&mut self, _name: &str, _why: &str, _instructions: u64) {}
+
+    /// The guest left a note with recctrl; a hostile one chooses its 1 to 1024 bytes.
+    fn guest_message(&mut self, _text: &[u8]) {}
+
+    /// PANDA goes.
+    fn unload(self, _panda: &Panda) {}
+}
+
+/// Writes log lines to standard error as PANDA's own are, with the plugin's name.
+pub fn log_as(plugin: &'static CStr) {
+    let format = move |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
+        let level = match record.level() {
+            log::Level::Error => "error: ",
+            log::Level::Warn => "warning: ",
+            _ => "",
+        };
+        writeln!(out, "PANDA[{}]: {level}{}", plugin.to_string_lossy(), record.args())
+    };
+    // There may be a logger already: then it gets our lines.
+    let _ = env_logger::Builder::new().filter_level(log::LevelFilter::Info).format(format).try_init();
+}
+
+/// Runs `body`; a panic never reaches PANDA, which gets `otherwise` instead.
+pub fn guarded<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
+}
+
+/// Makes a type with the trait [`Plugin`] the plugin of this crate.
+#[macro_export]
+macro_rules! export {
+    ($plugin:ty) => {
+        static PANDA_PLUGIN: $crate::Slot<$plugin> = $crate::Slot::new();
+
+        /// PANDA's entry.
+        ///
+        /// # Safety
+        ///
+        /// Called by PANDA with its handle of this plugin, before the machine runs.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn init_plugin(handle: *mut ::std::ffi::c_void) -> bool {
+            // SAFETY: the caller's promise.
+            unsafe { PANDA_PLUGIN.load(handle) }
+        }
+
+        /// PANDA's exit.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn uninit_plugin(_handle: *mut ::std::ffi::c_void) {
+            PANDA_PLUGIN.unload();
+        }
+    };
+}
+
+/// What is said of a plugin that panicked.
+const STOPPED: &str = "stopped by a mistake of its own; please report it";
+
+/// Where [`export!`] keeps the plugin: what PANDA's callbacks find their way back to.
+pub struct Slot<P>(Mutex<Option<(P, Panda)>>);
+
+impl<P: Plugin> Slot<P> {
+    /// A slot without a plugin.
+    #[allow(clippy::new_without_default, reason = "only export! makes one")]
+    pub const fn new() -> Slot<P> {
+        Slot(Mutex::new(None))
+    }
+
+    /// Loads the plugin; false, with a reason on standard error, when it can't be.
+    ///
+    /// # Safety
+    ///
+    /// `handle` is PANDA's for this plugin.
+    pub unsafe fn load(&'static self, handle: *mut c_void) -> bool {
+        log_as(P::NAME);
+        // SAFETY: the caller's promise.
+        guarded(false, || match unsafe { self.try_load(handle) } {
+            Ok(()) => true,
+            Err(error) => {
+                log::error!("not loaded: {error}");
+                false
+            }
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As for `load`.
+    unsafe fn try_load(&'static self, handle: *mut c_void) -> Result<(), Box<dyn Error>> {
+        let Some(pairs) = pairs(P::NAME, P::ARGUMENTS)? else { return Ok(()) };
+        let plugin = P::load(&Arguments::new(P::NAME, P::ARGUMENTS, pairs)?)?;
+        let (panda, symbols) = Panda::find()?;
+        for &callback in P::CALLBACKS {
+            let function = match callback {
+                Callback::Recordings => {
+                    recctrl::follow::<P>(&symbols, self)?;
+                    continue;
+                }
+                Callback::Block => panda_cb_with_context { before_block_exec: Some(before_block::<P>) },
+                Callback::Hypercall => panda_cb_with_context { guest_hypercall: Some(hypercall::<P>) },
+                Callback::AsidChanged => panda_cb_with_context { asid_changed: Some(asid_changed::<P>) },
+            };
+            let number = callback_number(&symbols, callback)?;
+            // SAFETY: `handle` is the caller's promise; each function expects this slot, which is a static.
+            unsafe { panda.register(handle, number, function, ptr::from_ref(self).cast_mut().cast()) };
+        }
+        if P::CALLBACKS.contains(&Callback::Block) {
+            panda.unchain();
+        }
+        *self.0.lock() = Some((plugin, panda));
+        Ok(())
+    }
+
+    /// Unloads the plugin.
+    pub fn unload(&self) {
+        guarded((), || {
+            let loaded = self.0.lock().take();
+            if let Some((plugin, panda)) = loaded {
+                plugin.unload(&panda);
+            }
+        });
+    }
+
+    /// Tells the plugin, if it is there, what has happened.
+    fn tell(&self, body: impl FnOnce(&mut P)) {
+        let mut slot = self.0.lock();
+        let Some((plugin, _)) = slot.as_mut() else { return };
+        let body = || {
+            body(plugin);
+            true
+        };
+        if !guarded(false, body) {
+            log::error!("{STOPPED}");
+            *slot = None;
+        }
+    }
+
+    /// Runs a callback, if the plugin is there.
+    ///
+    /// # Safety
+    ///
+    /// `cpu` is the processor of the callback that is running.
+    unsafe fn call<T>(&self, cpu: *mut CPUState, otherwise: T, body: impl FnOnce(&mut P, Cpu<'_>) -> T) -> T {
+        let mut slot = self.0.lock();
+        let Some((plugin, panda)) = slot.as_mut() else { return otherwise };
+        panda.instructions();
+        // SAFETY: the caller's promise.
+        let cpu = unsafe { Cpu::new(panda, cpu) };
+        let done = guarded(None, || Some(body(plugin, cpu)));
+        if done.is_none() {
+            log::error!("{STOPPED}");
+            *slot = None;
+        }
+        done.unwrap_or(otherwise)
+    }
+}
+
+unsafe extern "C" fn before_block<P: Plugin>(
+    slot: *mut c_void,
+    cpu: *mut CPUState,
+    _block: *mut TranslationBlock,
+) {
+    // SAFETY: PANDA hands the slot back that was registered, and the processor that runs.
+    unsafe { (*slot.cast::<Slot<P>>()).call(cpu, (), |plugin, cpu| plugin.before_block(cpu)) }
+}
+
+unsafe extern "C" fn hypercall<P: Plugin>(slot: *mut c_void, cpu: *mut CPUState) -> bool {
+    // SAFETY: as for `before_block`.
+    unsafe { (*slot.cast::<Slot<P>>()).call(cpu, false, |plugin, cpu| plugin.hypercall(cpu)) }
+}
+
+unsafe extern "C" fn asid_changed<P: Plugin>(
+    slot: *mut c_void,
+    cpu: *mut CPUState,
+    before: u64,
+    after: u64,
+) -> bool {
+    let call = |plugin: &mut P, cpu: Cpu<'_>| {
+        plugin.asid_changed(cpu, cpu.address(before), cpu.address(after));
+        // True would keep the guest from changing.
+        false
+    };
+    // SAFETY: as for `before_block`.
+    unsafe { (*slot.cast::<Slot<P>>()).call(cpu, false, call) }
+}

@@ -1,0 +1,286 @@
+//! PANDA as a plugin sees it: the guest's registers, memory and instructions, with no layout of a struct known.
+
+use std::{
+    ffi::{c_int, c_void},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use panda_sys::{CPUState, Panda as Symbols, libloading, panda_cb_with_context};
+
+/// Why this PANDA can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// Something that is needed is not there.
+    #[error("this PANDA has no {0}: it is older than August 2020, or newer than we know")]
+    Symbol(&'static str),
+    /// A callback has no number.
+    #[error("this PANDA's number for the callback {0:?} can't be told")]
+    Number(Callback),
+    /// There is no recctrl, or it is another one.
+    #[error("recctrl does not offer {0}: PANDA's own plugin of that name can't be followed")]
+    Recctrl(&'static str),
+    /// The target's registers are not known.
+    #[error("this target's registers are not known: x86_64, i386, arm and aarch64 are")]
+    Target,
+    /// The process can't be searched.
+    #[error("the process can't be searched for PANDA's symbols: {0}")]
+    Process(#[from] libloading::Error),
+}
+
+/// Takes a symbol out of the table, or says which one is missing.
+macro_rules! need {
+    ($symbols:expr, $name:ident) => {
+        $symbols.$name.as_ref().map(|found| *found).map_err(|_| Unfit::Symbol(stringify!($name)))?
+    };
+}
+
+/// What PANDA can call a plugin for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callback {
+    /// Before every block of the guest: [`crate::Plugin::before_block`].
+    Block,
+    /// At a guest's hypercall; on x86 that is every `cpuid`: [`crate::Plugin::hypercall`].
+    Hypercall,
+    /// When the guest changes to another address space: [`crate::Plugin::asid_changed`].
+    AsidChanged,
+    /// What recctrl does, which is loaded if it is not there: [`crate::Plugin::recording_began`] and its like.
+    Recordings,
+}
+
+/// PANDA's number for a callback, which differs between versions: the one whose trampoline is the callback's.
+///
+/// # Errors
+///
+/// No number has that trampoline, or this PANDA has none at all.
+pub fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unfit> {
+    let trampoline_of = need!(symbols, panda_get_cb_trampoline);
+    // PANDA asserts on a number that has no trampoline. In every version these have one, but for the number below
+    // that of AsidChanged: hence from above.
+    let (wanted, numbers) = match callback {
+        Callback::Block => (need!(symbols, panda_cb_trampoline_before_block_exec) as usize, 2..=5),
+        Callback::Hypercall => (need!(symbols, panda_cb_trampoline_guest_hypercall) as usize, 20..=23),
+        Callback::AsidChanged => (need!(symbols, panda_cb_trampoline_asid_changed) as usize, 25..=28),
+        Callback::Recordings => return Err(Unfit::Number(callback)),
+    };
+    let mut numbers = numbers.rev();
+    let found = numbers.find(|&number| {
+        // SAFETY: a plain function of PANDA's; every member of the union is one pointer.
+        let found = unsafe { trampoline_of(number).cbaddr };
+        found.is_some_and(|found| found as usize == wanted)
+    });
+    found.ok_or(Unfit::Number(callback))
+}
+
+/// A target, by its registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arch {
+    X86_64,
+    I386,
+    Arm,
+    Aarch64,
+}
+
+impl Arch {
+    /// gdb's number of the program counter.
+    fn program_counter(self) -> i32 {
+        match self {
+            Arch::X86_64 => 16,
+            Arch::I386 => 8,
+            Arch::Arm => 15,
+            Arch::Aarch64 => 32,
+        }
+    }
+
+    /// gdb's numbers of the four registers of a hypercall.
+    fn call(self) -> [i32; 4] {
+        match self {
+            Arch::X86_64 | Arch::Arm | Arch::Aarch64 => [0, 1, 2, 3],
+            // EAX, EBX, ECX, EDX: gdb's order for i386 is the processor's
+            Arch::I386 => [0, 3, 1, 2],
+        }
+    }
+}
+
+type ReadRegister = unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int;
+type Register = unsafe extern "C" fn(*mut c_void, u32, panda_cb_with_context, *mut c_void);
+
+/// The PANDA that loaded the plugin.
+pub struct Panda {
+    family: Arch,
+    /// The target, once a register has been read: x86's accessor serves both widths.
+    arch: OnceLock<Arch>,
+    read_register: ReadRegister,
+    read_memory: unsafe extern "C" fn(*mut CPUState, u64, *mut i8, c_int) -> c_int,
+    asid: unsafe extern "C" fn(*mut CPUState) -> u64,
+    instruction_count: unsafe extern "C" fn() -> u64,
+    disable_chaining: unsafe extern "C" fn(),
+    register: Register,
+    instructions: AtomicU64,
+}
+
+impl Panda {
+    /// Looks up all that is needed, and returns the table of all there is, too.
+    pub(crate) fn find() -> Result<(Panda, Symbols), Unfit> {
+        let process = libloading::os::unix::Library::this();
+        // SAFETY: the table only looks symbols up; the types are those of PANDA's headers (panda-sys's test).
+        let symbols = unsafe { Symbols::from_library(libloading::Library::from(process)) }?;
+        let (family, read_register) = match &symbols {
+            Symbols { aarch64_cpu_gdb_read_register: Ok(read), .. } => (Arch::Aarch64, *read),
+            Symbols { arm_cpu_gdb_read_register: Ok(read), .. } => (Arch::Arm, *read),
+            Symbols { x86_cpu_gdb_read_register: Ok(read), .. } => (Arch::X86_64, *read),
+            _ => return Err(Unfit::Target),
+        };
+        let panda = Panda {
+            family,
+            arch: OnceLock::new(),
+            read_register,
+            read_memory: need!(symbols, panda_virtual_memory_read_external),
+            asid: need!(symbols, panda_current_asid),
+            instruction_count: need!(symbols, rr_get_guest_instr_count_external),
+            disable_chaining: need!(symbols, panda_disable_tb_chaining),
+            register: need!(symbols, panda_register_callback_with_context),
+            instructions: AtomicU64::new(0),
+        };
+        Ok((panda, symbols))
+    }
+
+    /// Has PANDA call `function` with `context` for callbacks of that `number`.
+    ///
+    /// # Safety
+    ///
+    /// `plugin` is PANDA's handle of the plugin, `number` and `function` are of one callback, and `context` is what it
+    /// expects, for as long as the process lives.
+    pub(crate) unsafe fn register(
+        &self,
+        plugin: *mut c_void,
+        number: u32,
+        function: panda_cb_with_context,
+        context: *mut c_void,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { (self.register)(plugin, number, function, context) };
+    }
+
+    /// Has PANDA come by before each block: those that are chained run without asking anybody.
+    pub(crate) fn unchain(&self) {
+        // SAFETY: a plain function of PANDA's.
+        unsafe { (self.disable_chaining)() };
+    }
+
+    /// Guest instructions since the recording or the replay began; 0 outside.
+    ///
+    /// Some PANDAs only tell the low 32 bits. The rest is counted here, so it has to be asked for, by whatever
+    /// callback, more often than every 4 billion instructions; the layer does so at each callback.
+    pub fn instructions(&self) -> u64 {
+        // SAFETY: a plain function of PANDA's; callbacks run when there is a processor.
+        let low = unsafe { (self.instruction_count)() } as u32;
+        let before = self.instructions.load(Ordering::Relaxed);
+        let now = widened(before, low);
+        self.instructions.store(now, Ordering::Relaxed);
+        now
+    }
+}
+
+/// The count whose low 32 bits are `low`, not before `before`.
+fn widened(before: u64, low: u32) -> u64 {
+    before + u64::from(low.wrapping_sub(before as u32))
+}
+
+/// A virtual processor, for as long as one callback lasts.
+#[derive(Clone, Copy)]
+pub struct Cpu<'a> {
+    panda: &'a Panda,
+    cpu: *mut CPUState,
+}
+
+impl<'a> Cpu<'a> {
+    /// # Safety
+    ///
+    /// `cpu` is the processor of the callback that is running, on this thread, for at least `'a`.
+    pub(crate) unsafe fn new(panda: &'a Panda, cpu: *mut CPUState) -> Cpu<'a> {
+        Cpu { panda, cpu }
+    }
+
+    fn arch(&self) -> Arch {
+        *self.panda.arch.get_or_init(|| match (self.panda.family, self.read(0).1) {
+            (Arch::X86_64, 4) => Arch::I386,
+            (family, _) => family,
+        })
+    }
+
+    /// A register by gdb's number, and its width in bytes.
+    fn read(&self, number: i32) -> (u64, c_int) {
+        let mut value = [0; 16];
+        // SAFETY: `cpu` is a processor (`new`), and no general register has more than 16 bytes.
+        let width = unsafe { (self.panda.read_register)(self.cpu, value.as_mut_ptr(), number) };
+        (u64::from_le_bytes(value[..8].try_into().unwrap_or_default()), width)
+    }
+
+    /// A general register by gdb's number for the target, zero-extended.
+    pub fn register(&self, number: i32) -> u64 {
+        self.read(number).0
+    }
+
+    /// Where the guest is: exact before a block.
+    pub fn program_counter(&self) -> u64 {
+        self.register(self.arch().program_counter())
+    }
+
+    /// The four registers of a hypercall.
+    pub fn call(&self) -> [u64; 4] {
+        self.arch().call().map(|number| self.register(number))
+    }
+
+    /// The address space: the guest's page table base, which tells processes apart.
+    pub fn asid(&self) -> u64 {
+        // SAFETY: `cpu` is a processor (`new`).
+        self.address(unsafe { (self.panda.asid)(self.cpu) })
+    }
+
+    /// A guest address that PANDA gave us, without what a 32-bit one leaves above it.
+    pub(crate) fn address(&self, address: u64) -> u64 {
+        match self.arch() {
+            Arch::X86_64 | Arch::Aarch64 => address,
+            Arch::I386 | Arch::Arm => address & u64::from(u32::MAX),
+        }
+    }
+
+    /// Guest memory, as the running process sees it; `None` when any byte of it is not mapped.
+    pub fn memory(&self, address: u64, length: usize) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; length];
+        let length = c_int::try_from(length).ok()?;
+        // SAFETY: the buffer is writable for `length` bytes; PANDA checks the guest's address.
+        let failed =
+            unsafe { (self.panda.read_memory)(self.cpu, address, buffer.as_mut_ptr().cast(), length) };
+        (failed == 0).then_some(buffer)
+    }
+
+    /// Guest instructions up to here: see [`Panda::instructions`].
+    pub fn instructions(&self) -> u64 {
+        self.panda.instructions()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_goes_on_where_its_low_half_begins_anew() {
+        assert_eq!(widened(0, 7), 7);
+        assert_eq!(widened(0xffff_fff0, 5), 0x1_0000_0005);
+        assert_eq!(widened(0x3_0000_0005, 5), 0x3_0000_0005);
+    }
+
+    #[test]
+    fn a_process_without_panda_is_refused_by_name() {
+        let refused = Panda::find().err().map(|error| error.to_string());
+        assert_eq!(
+            refused.as_deref(),
+            Some("this target's registers are not known: x86_64, i386, arm and aarch64 are")
+        );
+    }
+}
