@@ -47,6 +47,10 @@ pub mod guest {
 /// How the message begins by which a guest tells that its bootstrapping failed; what follows is the script's
 /// name and its exit status.
 pub const FAILED: &str = "bootstrap failed: ";
+/// What each message of a step begins with.
+pub const STEP: &str = "bootstrap: ";
+/// The step after the last script.
+pub const DONE: &str = "done";
 
 /// Where the scripts are to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

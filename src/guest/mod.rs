@@ -239,6 +239,7 @@ impl Guest {
             memory_mib: manifest.memory_mib,
             serial_ports: if manifest.disk.is_some() { 1 } else { tiny::MACHINE.serial_ports },
             disk_bytes: manifest.disk.as_ref().map(|disk| disk.bytes),
+            bootstrap_bytes: None,
             nic: manifest.nic.clone(),
             // Boot loaders want a screen.
             vga: manifest.kernel.is_none(),

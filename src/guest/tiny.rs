@@ -24,8 +24,15 @@ const INITRAMFS: &str = "initramfs.cpio";
 pub const APPEND: &str =
     "console=ttyS0 quiet panic=-1 cryptomgr.notests no_timer_check nokaslr 8250.nr_uarts=2";
 /// The machine that it runs on: a console, and a terminal for the recorded command.
-pub const MACHINE: Machine =
-    Machine { memory_mib: 256, serial_ports: 2, disk_bytes: None, nic: None, vga: false, more: Vec::new() };
+pub const MACHINE: Machine = Machine {
+    memory_mib: 256,
+    serial_ports: 2,
+    disk_bytes: None,
+    bootstrap_bytes: None,
+    nic: None,
+    vga: false,
+    more: Vec::new(),
+};
 
 /// The guest's name: the target is part of it unless it is the default one.
 fn name(target: Target) -> String {

@@ -138,7 +138,7 @@ pub struct Args {
     pub(super) cold: bool,
 
     /// Drop what the guest wrote to its disk, instead of keeping it in the trace
-    #[arg(long, requires = "disk", help_heading = "Recording")]
+    #[arg(long, help_heading = "Recording")]
     pub(super) discard_disk: bool,
 
     /// Give up after so many seconds on a guest that shows no sign of having booted: a word to recctrl, a login

@@ -14,10 +14,24 @@ pub(super) struct Story {
     pub(super) refused: Option<String>,
     /// The command's exit status, which the guest reports when nothing is recorded.
     pub(super) exit_status: Option<u8>,
-    /// Which of its scripts failed at boot, and how.
-    pub(super) bootstrap_failed: Option<String>,
-    /// Whether the guest has said anything.
+    /// How far the guest has come with its bootstrap disk.
+    pub(super) bootstrap: Bootstrap,
+    /// Whether the guest has said anything, but for its bootstrapping.
     pub(super) heard: bool,
+}
+
+/// What a guest that is bootstrapped has told about it.
+#[derive(Debug, Default, PartialEq)]
+pub(super) enum Bootstrap {
+    /// Nothing.
+    #[default]
+    Silent,
+    /// A script runs.
+    Runs,
+    /// All of them have run.
+    Done,
+    /// This one failed, with its status.
+    Failed(String),
 }
 
 /// What is known of a recording.
@@ -61,6 +75,9 @@ impl Story {
     }
 
     fn take(&mut self, event: Event) {
+        if self.bootstraps(&event) {
+            return;
+        }
         self.heard |= matches!(event.event.as_str(), "asked" | "began" | "message" | "refused");
         match (event.event.as_str(), event.name) {
             ("began", Some(name)) => {
@@ -78,12 +95,25 @@ impl Story {
                 let text = event.text.as_deref().unwrap_or_default();
                 let status = text.strip_prefix("exit=").and_then(|status| status.parse().ok());
                 self.exit_status = self.exit_status.or(status);
-                if let Some(script) = text.strip_prefix(bootstrap::FAILED) {
-                    self.bootstrap_failed = Some(script.to_owned());
-                }
             }
             _ => {}
         }
+    }
+
+    /// Takes a message of the bootstrap disk's. Nobody can log in before it is done; what comes later and looks
+    /// like one is anybody's.
+    fn bootstraps(&mut self, event: &Event) -> bool {
+        let Some(text) = event.text.as_deref().filter(|_| event.event == "message") else { return false };
+        if self.heard || matches!(self.bootstrap, Bootstrap::Done | Bootstrap::Failed(_)) {
+            return false;
+        }
+        self.bootstrap = match (text.strip_prefix(bootstrap::STEP), text.strip_prefix(bootstrap::FAILED)) {
+            (Some(bootstrap::DONE), _) => Bootstrap::Done,
+            (Some(_), _) => Bootstrap::Runs,
+            (_, Some(script)) => Bootstrap::Failed(script.to_owned()),
+            _ => return false,
+        };
+        true
     }
 }
 
@@ -119,6 +149,22 @@ mod tests {
         let on = Recorded { name: "b_001".to_owned(), began: 5.0, ended: None, why: None };
         assert_eq!(story.recordings, [ended, on]);
         assert_eq!(story.exit_status, Some(3));
+    }
+
+    #[test]
+    fn a_bootstrap_that_fails_is_told_from_a_guest_that_says_so_later() {
+        let message = |text: &str| format!(r#"{{"event":"message","text":"{text}"}}"#);
+        let after = |texts: &[&str]| {
+            let lines: Vec<String> = texts.iter().map(|text| message(text)).collect();
+            story(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let failed = after(&["bootstrap: 10_a.sh", "bootstrap failed: 10_a.sh status 7"]);
+        assert_eq!(failed.bootstrap, Bootstrap::Failed("10_a.sh status 7".to_owned()));
+        assert!(!failed.heard, "a guest that bootstraps has not booted");
+        let done = after(&["bootstrap: 10_a.sh", "bootstrap: done", "bootstrap failed: 10_a.sh status 7"]);
+        assert_eq!(done.bootstrap, Bootstrap::Done);
+        assert!(done.heard);
+        assert_eq!(after(&["hello", "bootstrap failed: x"]).bootstrap, Bootstrap::Silent);
     }
 
     #[test]

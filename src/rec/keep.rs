@@ -102,7 +102,7 @@ impl Run<'_> {
 
     /// The files that every trace of the run has.
     fn shared(&self, folder: &Path) -> io::Result<BTreeMap<String, FileDigest>> {
-        if self.discard_disk {
+        if self.discard_disk && folder.join(DISK).exists() {
             fs::remove_file(folder.join(DISK))?;
         }
         let files = [CONSOLE, OUTPUT, EVENTS, PANDA_LOG, BOOTSTRAP, DISK].into_iter();

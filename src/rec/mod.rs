@@ -67,6 +67,12 @@ pub enum RecError {
     #[error(
         "--bootstrap: the tiny guest has no driver for a disk; take a guest with one, as `guest build debian` makes"
     )]
+    TinyBootstrap,
+    /// The command is on a disk that nobody reads.
+    #[error(
+        "the guest has booted and does not run its bootstrap disk, on which the command is; put pandacap's hook \
+         into it (docs/guide/bootstrap.md), or leave the command out and call `recctrlu run NAME -- CMD` in it"
+    )]
     NoHook,
     /// The bootstrap disk cannot be made.
     #[error(transparent)]
@@ -195,12 +201,13 @@ impl RecError {
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            RecError::Name(_) | RecError::OtherTarget { .. } | RecError::NoCommand | RecError::NoHook => {
-                Exit::Usage
-            }
+            RecError::Name(_)
+            | RecError::OtherTarget { .. }
+            | RecError::NoCommand
+            | RecError::TinyBootstrap => Exit::Usage,
             RecError::Bootstrap(BootstrapError::Program { .. }) => Exit::Missing,
             RecError::Bootstrap(_) => Exit::Failed,
-            RecError::BootstrapFailed { .. } => Exit::Guest,
+            RecError::BootstrapFailed { .. } | RecError::NoHook => Exit::Guest,
             RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => Exit::Usage,
             RecError::Panda(_) | RecError::Dist(_) | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
             RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,
@@ -261,7 +268,20 @@ impl Args {
         check_space(&self.out, subject.machine.memory_mib)?;
 
         let created = Timestamp::now();
-        let mut plan = Plan {
+        let (name, claimed) = if self.dry_run {
+            (self.name.clone().unwrap_or_else(|| self.default_name(&subject, created)), None)
+        } else {
+            for folder in leftovers(&self.out) {
+                log::warn!(
+                    "{} holds recordings of a run that was killed; see `pandacap trace salvage`, or remove it",
+                    folder.display()
+                );
+            }
+            let (name, partial) = self.claim(&subject, created)?;
+            subject.prepare(partial.folder(), &name, &self.command)?;
+            (name, Some(partial))
+        };
+        let plan = Plan {
             panda: &panda,
             recctrl: &recctrl,
             recctrl_args: self.recctrl(EVENTS),
@@ -269,28 +289,18 @@ impl Args {
             subject: &subject,
             forwards: &forwards,
             display: self.display.as_deref(),
-            name: "",
+            name: &name,
             command: &self.command,
             boot_timeout: Duration::from_secs(self.boot_timeout),
             timeout: self.limit(),
             show: !context.json,
         };
-        if self.dry_run {
-            let name = self.name.clone().unwrap_or_else(|| self.default_name(&subject, created));
-            plan.name = &name;
-            let folder = std::path::absolute(&self.out)?.join(name.as_str());
+        let Some(partial) = claimed else {
+            let folder = std::path::absolute(&self.out)?.join(&name);
             let mut out = io::stdout().lock();
             plan.dry(&folder).iter().try_for_each(|line| writeln!(out, "{line}"))?;
             return Ok(None);
-        }
-        for folder in leftovers(&self.out) {
-            log::warn!(
-                "{} holds recordings of a run that was killed; see `pandacap trace salvage`, or remove it",
-                folder.display()
-            );
-        }
-        let (name, partial) = self.claim(&subject, created)?;
-        plan.name = &name;
+        };
         for (asked, ready) in self.port_fwd.iter().zip(&forwards).filter(|(asked, _)| asked.host == 0) {
             eprintln!("port {} of the guest is port {} of this machine", asked.guest, ready.host);
         }

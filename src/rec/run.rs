@@ -9,9 +9,9 @@ use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::events::{Recorded, Story};
+use super::events::{Bootstrap, Recorded, Story};
 use super::subject::Subject;
-use super::{CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
+use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
@@ -19,6 +19,8 @@ use crate::vm::{Outside, PluginSpec, PortForward, Process, Sign, Signs, Tail, sh
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
+/// How long after its boot a guest may take to run its bootstrap disk, which it should have done before.
+const HOOK_PATIENCE: Duration = Duration::from_secs(20);
 /// How often the run is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -52,8 +54,10 @@ pub(super) enum Cut {
     Boot,
     /// The guest's kernel has given up.
     Panic,
-    /// A script that the guest runs at boot has failed.
+    /// A script of the bootstrap disk has failed.
     Bootstrap,
+    /// The guest does not look at its bootstrap disk, where the command is.
+    NoHook,
 }
 
 /// What came of a run that recorded something.
@@ -78,6 +82,7 @@ impl Plan<'_> {
         let outside = Outside {
             serial: &serial,
             overlay: DISK,
+            bootstrap: BOOTSTRAP,
             forwards: self.forwards,
             display: self.display,
             state: self.subject.state(),
@@ -103,7 +108,12 @@ impl Plan<'_> {
             quote(&["ln", "-s", &recctrl, &format!("{plugins}/panda_recctrl.so")]),
         ];
         match self.subject.base() {
-            Some(base) => lines.push(format!("qemu-img {}", shell_words::join(base.overlay_args(DISK)))),
+            Some(base) => {
+                lines.push(format!("qemu-img {}", shell_words::join(base.overlay_args(DISK))));
+                if self.subject.is_seeded() {
+                    lines.push(format!("# {BOOTSTRAP} is made by pandacap: see `pandacap bootstrap render`"));
+                }
+            }
             None => {
                 lines.push("# initramfs.cpio is made by pandacap: the guest's, and the command".to_owned())
             }
@@ -114,9 +124,8 @@ impl Plan<'_> {
         lines
     }
 
-    /// Runs it in `folder`, which is empty.
+    /// Runs it in `folder`, where its subject is prepared.
     pub(super) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
-        self.subject.prepare(folder, self.name, self.command)?;
         let plugins = folder.join(self.plugins_folder());
         fs::create_dir_all(&plugins)?;
         symlink(self.recctrl, plugins.join("panda_recctrl.so"))?;
@@ -138,9 +147,12 @@ impl Plan<'_> {
             let late = |limit: Duration| began.elapsed() > limit;
             cut = match run.state {
                 _ if interrupt.is_set() => Some(Cut::Interrupt),
-                _ if run.story.bootstrap_failed.is_some() => Some(Cut::Bootstrap),
+                _ if self.subject.is_seeded() && matches!(run.story.bootstrap, Bootstrap::Failed(_)) => {
+                    Some(Cut::Bootstrap)
+                }
                 Sign::Panic => Some(Cut::Panic),
                 Sign::None if late(self.boot_timeout) => Some(Cut::Boot),
+                Sign::Booted if run.ignores_its_disk() && !self.command.is_empty() => Some(Cut::NoHook),
                 _ if self.timeout.is_some_and(late) => Some(Cut::Timeout),
                 _ => None,
             };
@@ -168,10 +180,14 @@ impl Plan<'_> {
         let command = !self.command.is_empty();
         match cut {
             Some(Cut::Interrupt) => RecError::Interrupted,
-            Some(Cut::Bootstrap) => RecError::BootstrapFailed {
-                script: story.bootstrap_failed.unwrap_or_default(),
-                said: said(folder, CONSOLE),
-            },
+            Some(Cut::Bootstrap) => {
+                let script = match story.bootstrap {
+                    Bootstrap::Failed(script) => script,
+                    _ => "a script".to_owned(),
+                };
+                RecError::BootstrapFailed { script, said: said(folder, CONSOLE) }
+            }
+            Some(Cut::NoHook) => RecError::NoHook,
             Some(Cut::Panic) => RecError::Panic(said(folder, CONSOLE)),
             Some(Cut::Boot) => {
                 RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }
@@ -200,6 +216,10 @@ struct Watch {
     state: Sign,
     /// Whether it had booted before.
     warm: bool,
+    /// Whether there is a bootstrap disk.
+    seeded: bool,
+    /// When it was seen to have booted.
+    booted: Option<Instant>,
     show: bool,
     /// How many recordings have been announced as begun and as ended; none are when there is a command.
     announced: Option<(usize, usize)>,
@@ -218,6 +238,8 @@ impl Watch {
             signs: Signs::new(folder.join(CONSOLE), plan.forwards, "login:"),
             state: Sign::None,
             warm: plan.subject.state().is_some(),
+            seeded: plan.subject.is_seeded(),
+            booted: None,
             show: plan.show,
             refused: None,
             announced: plan.command.is_empty().then_some((0, 0)),
@@ -248,6 +270,7 @@ impl Watch {
         }
         self.state = if self.warm || self.story.heard { Sign::Booted } else { self.signs.look()? };
         if self.state == Sign::Booted {
+            self.booted = Some(Instant::now());
             self.progress = None;
             if self.announced.is_some() {
                 let progress = Progress::waiting("the guest decides what is recorded; Ctrl-C ends the run");
@@ -258,13 +281,24 @@ impl Watch {
         Ok(())
     }
 
+    /// Whether the guest has a bootstrap disk, and has been up for long enough to have looked at it.
+    fn ignores_its_disk(&self) -> bool {
+        let patient = self.booted.is_some_and(|booted| booted.elapsed() < HOOK_PATIENCE);
+        self.seeded && self.story.bootstrap == Bootstrap::Silent && !self.story.heard && !patient
+    }
+
     fn announce(&mut self) {
+        let silent = self.ignores_its_disk();
         let (Some((begun, ended)), Some(progress)) = (&mut self.announced, &self.progress) else { return };
         if self.story.refused != self.refused {
             self.refused.clone_from(&self.story.refused);
             if let Some(why) = &self.refused {
                 progress.say(&format!("refused to record: {why}"));
             }
+        }
+        if silent {
+            progress.say("the guest has booted and does not run its bootstrap disk: has it pandacap's hook?");
+            self.seeded = false;
         }
         for recording in &self.story.recordings[*begun..] {
             progress.say(&format!("recording {}", recording.name));

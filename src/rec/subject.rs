@@ -64,6 +64,9 @@ impl Subject {
     pub(super) fn of(args: &Args, home: &Path) -> Result<Subject, RecError> {
         let mut subject = match &args.disk {
             Some(image) => Subject::image(args, image)?,
+            None if args.guest == tiny::RECIPE && args.bootstrap.is_some() => {
+                return Err(RecError::TinyBootstrap);
+            }
             None if args.guest == tiny::RECIPE && args.command.is_empty() => return Err(RecError::NoCommand),
             None if args.guest == tiny::RECIPE => {
                 Subject::guest(Guest::ready_tiny(home, args.target.unwrap_or_default())?)?
@@ -71,7 +74,7 @@ impl Subject {
             None => Subject::guest(Guest::open(home, &args.guest)?)?,
         };
         match (&subject.kind, args.target) {
-            (Kind::Startup(_), _) if args.bootstrap.is_some() => return Err(RecError::NoHook),
+            (Kind::Startup(_), _) if args.bootstrap.is_some() => return Err(RecError::TinyBootstrap),
             (Kind::Startup(_), _) if args.command.is_empty() => return Err(RecError::NoCommand),
             (_, Some(asked)) if asked != subject.target => {
                 return Err(RecError::OtherTarget { guest: subject.id.name, target: subject.target, asked });
@@ -89,13 +92,13 @@ impl Subject {
         machine.vga |= args.display.as_ref().is_some_and(|display| display != "none");
         machine.more = args.qemu_arg.clone();
         if let (Kind::Disk(_), true) = (&subject.kind, args.bootstrap.is_some() || !args.command.is_empty()) {
-            // The replay needs the disk as well: it is part of the trace.
-            let drive = format!("file={BOOTSTRAP},format=raw,if=virtio,readonly=on");
-            machine.more.extend(["-drive".to_owned(), drive]);
             if !args.command.is_empty() {
                 machine.serial_ports = 2;
             }
-            subject.seed = Some(Seed { source: args.bootstrap.clone(), settings: args.set.clone() });
+            let seed = Seed { source: args.bootstrap.clone(), settings: args.set.clone() };
+            // To hear now what is wrong with it.
+            machine.bootstrap_bytes = Some(seed.disk(tempfile::tempdir()?.path(), "a", &args.command)?);
+            subject.seed = Some(seed);
         }
         Ok(subject)
     }
@@ -147,6 +150,7 @@ impl Subject {
             memory_mib: MEMORY_MIB,
             serial_ports: 1,
             disk_bytes: Some(base.virtual_bytes),
+            bootstrap_bytes: None,
             nic: NIC.parse::<Nic>().ok(),
             // Boot loaders want a screen.
             vga: kernel.is_none(),
@@ -211,6 +215,11 @@ impl Subject {
         }
     }
 
+    /// Whether the guest finds a bootstrap disk.
+    pub(super) fn is_seeded(&self) -> bool {
+        self.seed.is_some()
+    }
+
     /// What the machine boots, in the folder of the run.
     pub(super) fn boot(&self) -> Boot<'_> {
         let initramfs = match &self.kind {
@@ -237,7 +246,7 @@ impl Subject {
 
     /// Makes what the machine boots, in the folder of the run.
     pub(super) fn prepare(
-        &self,
+        &mut self,
         folder: &Path,
         recording: &str,
         command: &[OsString],
@@ -257,7 +266,7 @@ impl Subject {
             (Kind::Disk(base), _) => {
                 base.overlay(folder, DISK)?;
                 if let Some(seed) = &self.seed {
-                    seed.disk(folder, recording, command)?;
+                    self.machine.bootstrap_bytes = Some(seed.disk(folder, recording, command)?);
                 }
             }
         }
@@ -277,13 +286,12 @@ impl Subject {
 }
 
 impl Seed {
-    /// Makes the disk in the folder of the run.
-    fn disk(&self, folder: &Path, recording: &str, command: &[OsString]) -> Result<(), RecError> {
+    /// Makes the disk in the folder of the run; its size in bytes.
+    fn disk(&self, folder: &Path, recording: &str, command: &[OsString]) -> Result<u64, RecError> {
         let settings = &self.settings;
         let bootstrap = self.source.as_ref().map(|source| Bootstrap { source, settings, place: Place::Vm });
         let command = GuestCommand { recording, argv: command, power_off: true };
         let command = (!command.argv.is_empty()).then_some(command);
-        bootstrap::disk(bootstrap, command, &folder.join(BOOTSTRAP))?;
-        Ok(())
+        Ok(bootstrap::disk(bootstrap, command, &folder.join(BOOTSTRAP))?.bytes)
     }
 }

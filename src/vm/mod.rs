@@ -41,6 +41,9 @@ pub struct Machine {
     /// The size of its disk in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<u64>,
+    /// The size of its bootstrap disk in bytes, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap_bytes: Option<u64>,
     /// Its network card.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nic: Option<Nic>,
@@ -70,6 +73,8 @@ pub struct Outside<'a> {
     pub serial: &'a [&'a str],
     /// The overlay behind its disk.
     pub overlay: &'a str,
+    /// The image of its bootstrap disk.
+    pub bootstrap: &'a str,
     /// The host's ports that lead into it.
     pub forwards: &'a [PortForward],
     /// Where its screen is shown, in QEMU's words.
@@ -114,6 +119,13 @@ impl Machine {
                 Some(outside) => drive(outside.overlay, "qcow2"),
                 None => ["-drive".to_owned(), format!("driver=null-co,size={bytes},if=ide")],
             });
+        }
+        if let Some(bytes) = self.bootstrap_bytes {
+            let image = match outside {
+                Some(outside) => format!("file={},format=raw", outside.bootstrap),
+                None => format!("driver=null-co,size={bytes}"),
+            };
+            args.extend(["-drive".to_owned(), format!("{image},if=virtio,readonly=on")]);
         }
         if let Some(nic) = &self.nic {
             args.extend(network(nic.model(), there.forwards));
@@ -180,6 +192,7 @@ mod tests {
             memory_mib: 256,
             serial_ports: 2,
             disk_bytes: Some(1 << 20),
+            bootstrap_bytes: Some(1 << 12),
             nic: "e1000".parse().ok(),
             vga: false,
             more: vec!["-device".to_owned(), "usb-tablet".to_owned()],
@@ -201,11 +214,19 @@ mod tests {
     #[test]
     fn a_replay_reaches_neither_a_disk_nor_a_port() {
         let forward = "ssh:10000".parse().expect("parses");
-        let outside = Outside { overlay: "disk.qcow2", forwards: &[forward], ..Outside::default() };
+        let forwards = [forward];
+        let outside = Outside {
+            overlay: "disk.qcow2",
+            bootstrap: "first.img",
+            forwards: &forwards,
+            ..Outside::default()
+        };
         let boot = machine().boot_args(boot(), outside).join(" ");
         assert!(boot.contains("file=disk.qcow2,format=qcow2") && boot.contains("-:22"), "{boot}");
+        assert!(boot.contains("file=first.img,format=raw,if=virtio,readonly=on"), "{boot}");
         let replay = machine().replay_args("a").join(" ");
         assert!(replay.contains("driver=null-co,size=1048576,if=ide"), "{replay}");
+        assert!(replay.contains("driver=null-co,size=4096,if=virtio,readonly=on"), "{replay}");
         assert!(!replay.contains("hostfwd") && !replay.contains("file="), "{replay}");
     }
 }

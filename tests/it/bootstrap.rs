@@ -8,21 +8,13 @@ use std::process::Command as Process;
 
 use pandacap::bootstrap::{Bootstrap, GuestCommand, Place, Setting, disk, guest};
 use pandacap::guest::cpio::Archive;
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;
 
+use crate::disk::{VIRTIO, bootstrapping, driver, image, rec};
 use crate::machine::{Plugin, Run};
-use crate::support::{lab, pandacap};
-
-/// The modules that find virtio's disks, in the order in which they need each other.
-const MODULES: [&str; 6] = [
-    "virtio/virtio_ring",
-    "virtio/virtio",
-    "virtio/virtio_pci_legacy_dev",
-    "virtio/virtio_pci_modern_dev",
-    "virtio/virtio_pci",
-    "block/virtio_blk",
-];
+use crate::support::{home, lab, pandacap};
 
 const ODD: &str = "it's \"odd\" $HOME `id` \\ \n\ttwo lines";
 
@@ -285,6 +277,51 @@ fn a_disk_with_that_label_which_is_not_ours_is_not_run() {
     run.assert_says(&["bootstrap failed: /dev/vda was not made by pandacap", "status 1"]);
 }
 
+#[test]
+fn rec_bootstraps_a_guest_and_records_a_command_in_it() {
+    let source = folder(&[
+        ("variables.toml", "who = \"nobody\"\n"),
+        ("files/who.j2", "{{ who }}\n\n"),
+        ("scripts/10_who.sh", "#!/bin/sh\ncp \"$BOOTSTRAP_FILES_DIR/who\" /who\n"),
+    ]);
+    let dir = tempfile::tempdir().unwrap();
+    let image = bootstrapping(dir.path(), "echo the command powers off");
+    let mut rec = rec(&image);
+    rec.args(["--name", "who", "--set", "who=alice", "--bootstrap"]).arg(source.path());
+    rec.args(["--", "sh", "-c", "cat /who \"$@\"; exit 3", "sh", "a  b"]);
+    let done = rec.assert().success().stdout(contains("alice\n").and(contains("'a  b': No such file")));
+    let said = String::from_utf8_lossy(&done.get_output().stdout).into_owned();
+    assert!(said.contains("exit status   3"), "{said}");
+    let trace = dir.path().join("traces/who");
+    assert!(trace.join("bootstrap.img").is_file());
+    pandacap(home()).arg("replay").arg(&trace).assert().success();
+}
+
+#[test]
+fn a_bootstrap_script_that_fails_ends_the_run_with_its_output() {
+    let source = folder(&[("scripts/10_bad.sh", "#!/bin/sh\necho why it fails\nexit 7\n")]);
+    let dir = tempfile::tempdir().unwrap();
+    let image = bootstrapping(dir.path(), "sleep 600");
+    let said = contains("10_bad.sh status 7").and(contains("why it fails"));
+    rec(&image).arg("--bootstrap").arg(source.path()).assert().code(5).stderr(said);
+    assert_eq!(fs::read_dir(dir.path().join("traces")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_guest_without_the_hook_is_not_waited_for_and_a_wrong_setting_boots_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let image = image(dir.path(), "echo login:; sleep 600");
+    rec(&image).args(["--", "true"]).assert().code(5).stderr(contains("does not run its bootstrap disk"));
+    let source = folder(&[("variables.toml", "who = \"nobody\"\n")]);
+    let mut rec = rec(&image);
+    rec.arg("--bootstrap").arg(source.path()).args(["--set", "whom=alice"]);
+    rec.assert().code(1).stderr(contains("whom").and(contains("no such variable")));
+    assert_eq!(fs::read_dir(dir.path().join("traces")).unwrap().count(), 0);
+    let mut tiny = pandacap(Path::new("/nowhere"));
+    tiny.args(["rec", "--bootstrap"]).arg(source.path()).args(["--", "true"]);
+    tiny.assert().code(2).stderr(contains("the tiny guest has no driver for a disk"));
+}
+
 /// The disk, as the guest gets it: read-only, on a virtio bus.
 const DRIVE: &[&str] = &["-drive", "file=disk,format=raw,if=virtio,readonly=on"];
 
@@ -312,8 +349,8 @@ fn booting(dir: &TempDir, script: &str) -> Process {
 fn install(dir: &Path) {
     let mut archive = Archive::default().file("bin/pandacap-bootstrap", 0o755, guest::HOOK.as_bytes());
     archive = archive.folder("modules");
-    for (index, module) in MODULES.iter().enumerate() {
-        let module = fs::read(crate::disk::driver(module)).unwrap();
+    for (index, module) in VIRTIO.iter().enumerate() {
+        let module = fs::read(driver(module)).unwrap();
         archive = archive.file(&format!("modules/{index}"), 0o644, &module);
     }
     let initramfs = dir.join("initramfs");

@@ -6,6 +6,7 @@ use std::process::Command as Process;
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
+use pandacap::bootstrap::guest::{HOOK, HOOK_NAME};
 use pandacap::guest::Guest;
 use pandacap::guest::cpio::Archive;
 use pandacap::target::Target;
@@ -15,6 +16,16 @@ use crate::support::{home, pandacap};
 
 /// The modules that find an IDE disk, in the order in which the kernel takes them.
 const MODULES: [&str; 5] = ["scsi/scsi_common", "scsi/scsi_mod", "ata/libata", "ata/ata_piix", "scsi/sd_mod"];
+
+/// The modules that find virtio's disks, in the order in which they need each other.
+pub const VIRTIO: [&str; 6] = [
+    "virtio/virtio_ring",
+    "virtio/virtio",
+    "virtio/virtio_pci_legacy_dev",
+    "virtio/virtio_pci_modern_dev",
+    "virtio/virtio_pci",
+    "block/virtio_blk",
+];
 
 /// The first process of the initramfs: finds the disk and goes on there.
 const INITRAMFS_INIT: &str = "#!/bin/busybox sh
@@ -101,18 +112,39 @@ pub fn initramfs() -> &'static Path {
 
 /// Makes the image `disk.img` in `folder`, which runs `script` when it is booted.
 pub fn image(folder: &Path, script: &str) -> PathBuf {
+    image_of(folder, script, &[])
+}
+
+/// The same with more programs or other files.
+fn image_of(folder: &Path, script: &str, files: &[(&str, &[u8])]) -> PathBuf {
     let root = tempfile::tempdir_in(folder).unwrap();
-    for name in ["bin", "dev", "proc"] {
+    for name in ["bin", "dev", "proc", "run", "var"] {
         fs::create_dir(root.path().join(name)).unwrap();
     }
     fs::copy(&parts().busybox, root.path().join("bin/busybox")).unwrap();
     fs::copy(&parts().agent, root.path().join("bin/recctrlu")).unwrap();
     fs::write(root.path().join("bin/init"), INIT).unwrap();
-    run(Process::new("chmod").arg("755").arg(root.path().join("bin/init")));
+    for (name, content) in files {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    run(Process::new("chmod").args(["-R", "755"]).arg(root.path().join("bin")));
     fs::write(root.path().join("script"), script).unwrap();
     let image = folder.join("disk.img");
     run(Process::new("mke2fs").args(["-q", "-t", "ext4", "-d"]).arg(root.path()).arg(&image).arg("16M"));
     image
+}
+
+/// An image that runs its bootstrap disk when it is booted, and then `script`.
+pub fn bootstrapping(folder: &Path, script: &str) -> PathBuf {
+    let modules = VIRTIO.iter().map(|module| (format!("{module}.ko"), driver(module)));
+    let modules: Vec<_> = modules.map(|(name, path)| (name, fs::read(path).unwrap())).collect();
+    let mut files: Vec<(&str, &[u8])> = modules.iter().map(|(name, module)| (&**name, &**module)).collect();
+    let hook = format!("bin/{}", HOOK_NAME);
+    files.push((&hook, HOOK.as_bytes()));
+    let insmod: String = VIRTIO.iter().map(|module| format!("insmod /{module}.ko\n")).collect();
+    image_of(folder, &format!("{insmod}{HOOK_NAME}\n{script}"), &files)
 }
 
 /// A folder with an image in it.

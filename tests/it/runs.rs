@@ -128,7 +128,6 @@ fn what_makes_no_sense_is_refused_by_name_before_anything_is_written() {
         (&["--nrec", "0"], "--nrec"),
         (&["--max-instr", "1,nrec=2"], "--max-instr"),
         (&["--timeout-rec", "x"], "--timeout-rec"),
-        (&["--", "true"], "recctrlu run"),
     ] {
         rec(&image).args(arguments).assert().failure().stderr(contains(named));
     }
