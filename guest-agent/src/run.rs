@@ -16,7 +16,7 @@ use crate::{
     verbs,
 };
 
-/// The child's end, and what is passed on to it when another process sends it to us; what a terminal sends
+/// The child's end, and what is passed on to it when another process sends it to us; what a terminal's keys send
 /// reaches the child without our help.
 const WAITED_FOR: &[u8] = &[linux::SIGCHLD, linux::SIGHUP, linux::SIGINT, linux::SIGQUIT, linux::SIGTERM];
 
@@ -77,7 +77,9 @@ fn wait(child: usize, signals: &Blocked) -> Ended {
             return ended;
         }
         match signals.wait() {
-            Some(signal) if signal.number != linux::SIGCHLD && signal.from_process => {
+            Some(signal) if signal.number == linux::SIGCHLD => {}
+            // A terminal that goes away tells its session's leader alone, which may be us.
+            Some(signal) if signal.from_process || signal.number == linux::SIGHUP => {
                 linux::kill(child, signal.number);
             }
             _ => {}
