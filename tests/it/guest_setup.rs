@@ -4,6 +4,8 @@ use std::io::Write;
 use std::process::Stdio;
 
 use crate::debian::{Machine, debian, warm_debian};
+use crate::machine::Plugin;
+use crate::support::lab;
 
 #[test]
 fn a_login_over_ssh_is_one_verified_trace_cold_and_warm() {
@@ -176,4 +178,50 @@ fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
     assert_eq!(machine.run("root", "recctrlu-setup pam && sh /files | diff /before -"), "");
     machine.power_off();
     machine.traced(&["panda_shell_000", "panda_shell_001", "panda_shell_002", "mine_003", "wanted_004"]);
+}
+
+/// Sets up all that there is without systemd, uses it, and takes it back.
+const SMALL: &str = r#"
+mkdir -p /etc/pam.d /etc/init.d /var/spool/cron/crontabs
+echo 'root:x:0:0:root:/root:/bin/sh' >/etc/passwd
+echo 'session required pam_unix.so' >/etc/pam.d/login
+printf '%s\n' '#!/bin/sh' 'echo "early $1"' >/etc/init.d/early
+chmod 755 /etc/init.d/early
+echo '0 0 * * * echo job' | crontab -
+cp -a /etc /var /tmp
+
+for what in 'pam --users ann login' 'shell root' 'cron root job' 'rc early'; do recctrlu-setup $what; done
+recctrlu-setup list
+$(sed -n 's/^root:.*://p' /etc/passwd) -c 'echo "in $SHELL"'
+$(crontab -l | sed -n 's/^SHELL=//p' | head -n 1) -c 'echo "job of $SHELL"'
+/etc/init.d/early start
+/etc/init.d/early stop
+
+recctrlu-setup remove all
+recctrlu-setup list
+find /usr/local/lib -type f
+diff -r /tmp/etc /etc && crontab -l | diff /tmp/var/spool/cron/crontabs/root - && echo 'as before'
+"#;
+
+#[test]
+fn busybox_is_enough_and_without_recctrl_everything_just_runs() {
+    let story = [
+        "pam --users ann login",
+        "shell root",
+        "cron root job",
+        "rc early",
+        "in /bin/sh",
+        "job of /bin/sh",
+        "early start",
+        "early stop",
+        "as before",
+    ];
+    for (plugin, recordings) in
+        [(Plugin::Ours, &["early_002", "job_001", "root_shell_000"][..]), (Plugin::Absent, &[])]
+    {
+        let run = lab().run(SMALL, plugin, "");
+        let said: Vec<&str> = run.console.lines().take(story.len()).collect();
+        assert_eq!(said, story, "{plugin:?}: {}", run.console);
+        assert_eq!(run.recordings(), recordings);
+    }
 }
