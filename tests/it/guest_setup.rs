@@ -114,10 +114,10 @@ fn services_are_recorded_from_start_to_stop_until_that_is_taken_back() {
     machine.traced(&[&["demo_000", "demo_001", "mine_002", "demo_003"][..], &early].concat());
 }
 
-/// Has cron run its jobs very soon, and waits for the one that is not recorded.
-const JOBS: &str = "date -s \"$(date +%H:%M):58\" >/dev/null; systemctl start cron
-    for wait in $(seq 100); do [ ! -s /tmp/other ] || break; sleep 0.1; done
-    sleep 1; systemctl stop cron; cat /tmp/wanted /tmp/other; rm /tmp/wanted /tmp/other";
+/// Has cron run its jobs very soon, and waits for both.
+const JOBS: &str = "cd /tmp; date -s \"$(date +%H:%M):58\" >/dev/null; systemctl start cron
+    for wait in $(seq 700); do [ ! -s wanted ] || [ ! -s other ] || break; sleep 0.1; done
+    systemctl stop cron; cat wanted other; rm wanted other";
 
 #[test]
 fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
