@@ -211,12 +211,6 @@ pub(crate) struct Blocked {
     before: u64,
 }
 
-/// A signal that was sent, and whether by a process (or by the kernel, for a terminal).
-pub(crate) struct Signal {
-    pub(crate) number: u8,
-    pub(crate) from_process: bool,
-}
-
 impl Blocked {
     pub(crate) fn new(signals: &[u8]) -> Blocked {
         let set = signals.iter().fold(0, |set, signal| set | 1 << (signal - 1));
@@ -233,19 +227,22 @@ impl Blocked {
         let _ = unsafe { call(nr::RT_SIGPROCMASK, [SIG_SETMASK, before, 0, SIGSET_SIZE]) };
     }
 
-    /// Waits for one of the signals.
-    pub(crate) fn wait(&self) -> Option<Signal> {
+    /// Waits for one of the signals; gives it if it was sent to us alone, and not to a child as well.
+    pub(crate) fn wait(&self) -> Option<usize> {
         // A siginfo has 128 bytes; its third int says who sent the signal.
         let mut info = [0_i32; 32];
         let (set, info_address) = (&raw const self.set as usize, info.as_mut_ptr() as usize);
         // SAFETY: a signal set of the size that is given is read, a siginfo written, no timeout given.
-        let number = unsafe { call(nr::RT_SIGTIMEDWAIT, [set, info_address, 0, SIGSET_SIZE]) }.ok()?;
-        Some(Signal { number: number as u8, from_process: info[2] <= 0 })
+        let signal = unsafe { call(nr::RT_SIGTIMEDWAIT, [set, info_address, 0, SIGSET_SIZE]) }.ok()?;
+        let from_process = info[2] <= 0;
+        // A terminal's keys reach every process in its foreground. When it goes away, it tells its session's leader
+        // alone, which may be us.
+        (from_process || signal == SIGHUP.into()).then_some(signal)
     }
 }
 
 /// Sends a signal, if there is still somebody to get it.
-pub(crate) fn kill(process: usize, signal: u8) {
+pub(crate) fn kill(process: usize, signal: usize) {
     // SAFETY: it takes no pointer.
-    let _ = unsafe { call(nr::KILL, [process, signal.into(), 0, 0]) };
+    let _ = unsafe { call(nr::KILL, [process, signal, 0, 0]) };
 }

@@ -16,8 +16,7 @@ use crate::{
     verbs,
 };
 
-/// The child's end, and what is passed on to it when another process sends it to us; what a terminal sends
-/// reaches the child without our help.
+/// The child's end, and what is passed on to it when it has not got it itself.
 const WAITED_FOR: &[u8] = &[linux::SIGCHLD, linux::SIGHUP, linux::SIGINT, linux::SIGQUIT, linux::SIGTERM];
 
 const NO_PROCESS: Reply = Reply::new(exit::RUN_FAILED, c"no process could be made");
@@ -76,11 +75,8 @@ fn wait(child: usize, signals: &Blocked) -> Ended {
         if let Some(ended) = linux::try_wait(child) {
             return ended;
         }
-        match signals.wait() {
-            Some(signal) if signal.number != linux::SIGCHLD && signal.from_process => {
-                linux::kill(child, signal.number);
-            }
-            _ => {}
+        if let Some(signal) = signals.wait() {
+            linux::kill(child, signal);
         }
     }
 }

@@ -260,7 +260,7 @@ impl Recorder {
         match request {
             Request::Toggle if sessions => odd("toggle, but sessions are counted (session_rec=y)"),
             Request::OpenSession | Request::CloseSession if !sessions => {
-                odd("a session, but sessions are not counted (session_rec=n)")
+                odd("a session, for they are counted with session_rec=y only")
             }
             Request::Toggle if self.is_recording() => self.stop(),
             Request::Toggle | Request::Start => self.start(Owner::Guest),

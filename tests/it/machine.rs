@@ -53,8 +53,8 @@ impl Lab {
             assert!(path.is_file(), "{} is not there: run scripts/build", path.display());
             path
         };
-        let agent = fs::read(built("recctrlu")).unwrap();
-        let programs = vec![("recctrlu", agent), ("probe", probe(scratch))];
+        let [agent, setup] = ["recctrlu", "recctrlu-setup"].map(|file| fs::read(built(file)).unwrap());
+        let programs = vec![("recctrlu", agent), ("recctrlu-setup", setup), ("probe", probe(scratch))];
         Lab { panda, guest, programs, plugin: built("panda_recctrl.so") }
     }
 

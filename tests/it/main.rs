@@ -5,10 +5,12 @@
 mod analyses;
 mod bootstrap;
 mod config;
+mod debian;
 mod disk;
 mod foreign;
 mod gap;
 mod guest;
+mod guest_setup;
 mod machine;
 mod maint;
 mod neighbours;

@@ -2,7 +2,7 @@
 # Makes a guest of a fresh Debian: runs in it with chroot, once, when the guest is built. What belongs beside
 # the disk is left in /pandacap.
 set -eu
-export PATH=/usr/sbin:/usr/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C
+export PATH=/usr/local/sbin:/usr/sbin:/usr/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C
 SOURCE_DATE_EPOCH=$(date -d "$(sed -n 's/^Date: //p' /var/lib/apt/lists/*_Release | head -n 1)" +%s)
 export SOURCE_DATE_EPOCH
 cd /pandacap
@@ -63,6 +63,9 @@ ExecStart=
 ExecStart=-/sbin/agetty --autologin root --keep-baud 115200,57600,38400,9600 %I vt100
 UNIT
 
+# In a run that counts sessions each login over SSH is one; in any other this does nothing.
+recctrlu-setup pam sshd
+
 # The network, as PANDA's user network gives it out.
 echo debian > /etc/hostname
 printf '127.0.0.1\tlocalhost debian\n::1\tlocalhost\n' > /etc/hosts
@@ -92,6 +95,7 @@ systemctl --quiet mask \
 mkdir -p /etc/systemd/journald.conf.d /etc/systemd/system.conf.d
 printf '[Journal]\nStorage=volatile\n' > /etc/systemd/journald.conf.d/pandacap.conf
 printf '[Manager]\nDefaultTimeoutStopSec=5s\n' > /etc/systemd/system.conf.d/pandacap.conf
+systemctl --quiet disable cron.service
 systemctl --quiet set-default multi-user.target
 systemctl --quiet enable pandacap-bootstrap.service
 

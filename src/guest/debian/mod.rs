@@ -20,7 +20,7 @@ use crate::vm::Nic;
 pub const RECIPE: &str = "debian";
 const SUITE: &str = "bookworm";
 /// What it has besides Debian's required packages.
-const PACKAGES: &str = "systemd-sysv,udev,kmod,openssh-server,openssh-client,ifupdown,udhcpc,iproute2,\
+const PACKAGES: &str = "systemd-sysv,udev,kmod,openssh-server,openssh-client,cron,ifupdown,udhcpc,iproute2,\
     iputils-ping,netbase,procps,less,curl,ca-certificates";
 /// What its kernel is told: the console; to boot faster where nothing is lost by it; and to be at the same
 /// addresses in every trace.
@@ -105,6 +105,10 @@ fn prepare(root: &Path, made: &Path, agent: &Path) -> io::Result<()> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755))
     };
     program(root.join("usr/local/sbin/recctrlu"), &fs::read(agent)?)?;
+    program(
+        root.join("usr/local/sbin/recctrlu-setup"),
+        include_bytes!("../../../guest-agent/recctrlu-setup"),
+    )?;
     program(
         root.join("usr/sbin/pandacap-bootstrap"),
         include_bytes!("../../bootstrap/guest/pandacap-bootstrap"),

@@ -1,0 +1,235 @@
+//! The Debian guest in the tests: built once, booted as often as needed, and used over SSH.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Output, Stdio};
+use std::sync::OnceLock;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::support::{home, pandacap};
+
+/// What a Debian guest is made of, besides Debian.
+const PARTS: [&str; 6] = [
+    "guest-agent/recctrlu-setup",
+    "src/bootstrap/guest/pandacap-bootstrap",
+    "src/bootstrap/guest/pandacap-bootstrap.service",
+    "src/guest/debian/customize.sh",
+    "src/guest/debian/init.sh",
+    "src/guest/debian/mod.rs",
+];
+/// How long anything may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The name of a Debian guest that was built of what there is now; the first call builds it, with root's help.
+pub fn debian() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let agent = scratch.with_file_name("dist").join("x86_64/recctrlu");
+        let mut digest = Sha256::new_with_prefix(fs::read(agent).expect("scripts/build makes the agent"));
+        for part in PARTS {
+            digest.update(fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(part)).unwrap());
+        }
+        let name = format!("debian-{:.12}", format!("{:x}", digest.finalize()));
+        let guests = home().join("guests");
+        fs::create_dir_all(&guests).unwrap();
+        let lock = File::create(scratch.join("debian.lock")).unwrap();
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        if !guests.join(&name).is_dir() {
+            for stale in fs::read_dir(&guests).unwrap().map(|entry| entry.unwrap().file_name()) {
+                if stale.to_string_lossy().starts_with("debian-") {
+                    pandacap(home()).args(["guest", "rm", "--force"]).arg(stale).assert().success();
+                }
+            }
+            build(&name, &guests.join(&name));
+        }
+        name
+    })
+}
+
+fn build(name: &str, folder: &Path) {
+    let root = rustix::process::geteuid().is_root();
+    let mut build = Process::new(if root { "env" } else { "sudo" });
+    build.arg(env!("CARGO_BIN_EXE_pandacap")).arg("--home").arg(home());
+    run(build.args(["guest", "build", "debian", "--name", name]));
+    if !root {
+        let me = format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
+        run(Process::new("sudo").args(["chown", "-R", &me]).arg(folder));
+    }
+}
+
+fn run(command: &mut Process) {
+    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}
+
+/// The same, with its state after a boot kept: machines start from it unless they are given `--cold`.
+pub fn warm_debian() -> &'static str {
+    static WARM: OnceLock<()> = OnceLock::new();
+    WARM.get_or_init(|| {
+        pandacap(home()).args(["guest", "warm", debian()]).assert().success();
+    });
+    debian()
+}
+
+/// A `pandacap rec` of the Debian guest that is going on, with its SSH port forwarded.
+pub struct Machine {
+    dir: TempDir,
+    rec: Child,
+    port: u16,
+    key: PathBuf,
+    /// How many recordings a test has been told of.
+    seen: usize,
+}
+
+impl Machine {
+    /// Starts one with these options of `pandacap rec`.
+    pub fn start(guest: &str, options: &[&str]) -> Machine {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| File::create(dir.path().join(name)).unwrap();
+        let mut rec = Process::new(env!("CARGO_BIN_EXE_pandacap"));
+        rec.env("PANDACAP_HOME", home()).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
+        rec.args(["--json", "rec", "--name", "r", "--port-fwd", "ssh:0:l", "--guest", guest, "--out"]);
+        rec.arg(dir.path().join("traces")).args(options);
+        let rec = rec.stdin(Stdio::null()).stdout(file("report")).stderr(file("said")).spawn().unwrap();
+        let key = home().join("guests").join(guest).join("ssh_key");
+        let mut machine = Machine { dir, rec, port: 0, key, seen: 0 };
+        machine.port = machine.wait_for("the forwarded port", |machine| {
+            let said = machine.said();
+            let line = said.lines().find(|line| line.starts_with("port 22 of the guest is port "))?;
+            line.split(' ').nth(7)?.parse().ok()
+        });
+        machine
+    }
+
+    /// What `pandacap rec` has said so far.
+    pub fn said(&self) -> String {
+        fs::read_to_string(self.dir.path().join("said")).unwrap()
+    }
+
+    fn wait_for<T>(&mut self, what: &str, mut look: impl FnMut(&Machine) -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            let ended = self.rec.try_wait().unwrap();
+            let late = began.elapsed() > PATIENCE;
+            assert!(!late && ended.is_none(), "no {what} ({ended:?}); {}", self.said());
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// An SSH login as `user`, which runs `command`, a shell's, or is interactive without.
+    pub fn ssh(&self, user: &str, options: &[&str], command: &str) -> Process {
+        let mut ssh = Process::new("ssh");
+        ssh.args(["-q", "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=100", "-o"]);
+        ssh.args(["StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i"]).arg(&self.key);
+        ssh.args(options).arg("-p").arg(self.port.to_string()).arg(format!("{user}@127.0.0.1"));
+        ssh.args((!command.is_empty()).then_some(command)).stdin(Stdio::null());
+        ssh
+    }
+
+    /// What a person sees who logs in and types `keys`.
+    pub fn interactive(&mut self, user: &str, keys: &str) -> String {
+        let output = self.wait_for("login", |machine| {
+            let mut ssh =
+                machine.ssh(user, &["-tt"], "").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            ssh.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
+            let output = ssh.wait_with_output().unwrap();
+            (output.status.code() != Some(255)).then_some(output)
+        });
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs it as soon as the guest lets us in.
+    fn login(&mut self, user: &str, command: &str) -> Output {
+        self.wait_for("login", |machine| {
+            let output = machine.ssh(user, &[], command).output().unwrap();
+            (output.status.code() != Some(255)).then_some(output)
+        })
+    }
+
+    /// What `command` writes, which has to succeed and not to complain.
+    pub fn run(&mut self, user: &str, command: &str) -> String {
+        let output = self.login(user, command);
+        let [out, complaint] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+        assert!(
+            output.status.success() && complaint.is_empty(),
+            "{command}: {out}{complaint}{}",
+            self.said()
+        );
+        out
+    }
+
+    /// What `command` complains, which has to fail.
+    pub fn fail(&mut self, user: &str, command: &str) -> String {
+        let output = self.login(user, command);
+        assert!(!output.status.success(), "{command}: {output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// recctrl's events so far.
+    pub fn events(&self) -> Vec<Value> {
+        let events = fs::read_to_string(self.dir.path().join("traces/.r.partial/events.jsonl"));
+        let events = events.unwrap_or_default();
+        events.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Waits until so many more recordings are complete than at the last call; their names without numbers.
+    pub fn recorded(&mut self, count: usize) -> Vec<String> {
+        let before = self.seen;
+        self.seen += count;
+        let names = self.wait_for(&format!("{count} recordings more"), |machine| {
+            let events = machine.events();
+            let ended = events.iter().filter(|event| event["event"] == "ended");
+            let names: Vec<_> = ended.map(|event| event["name"].as_str().unwrap().to_owned()).collect();
+            (names.len() >= before + count).then_some(names)
+        });
+        names[before..].iter().map(|name| name[..name.len() - "_000".len()].to_owned()).collect()
+    }
+
+    /// Turns the machine off, without any of what a shutdown does.
+    pub fn power_off(&mut self) {
+        let _ = self.ssh("root", &[], "poweroff -ff").output().unwrap();
+    }
+
+    /// Waits until it has ended, and holds that these are its traces, every one verified and ended by the guest;
+    /// the bytes of their common overlay.
+    pub fn traced(mut self, names: &[&str]) -> u64 {
+        let began = Instant::now();
+        while self.rec.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < PATIENCE, "it does not end: {}", self.said());
+            sleep(Duration::from_millis(50));
+        }
+        assert_eq!(self.rec.wait().unwrap().code(), Some(0), "{}", self.said());
+        let report = fs::read(self.dir.path().join("report")).unwrap();
+        let traces: Vec<Value> = serde_json::from_slice(&report).unwrap();
+        let found: Vec<_> = traces.iter().map(|trace| trace["name"].as_str().unwrap()).collect();
+        let expected: Vec<String> = names.iter().map(|name| format!("r-{name}")).collect();
+        assert_eq!(found, expected);
+        for trace in &traces {
+            assert_eq!(trace["verification"]["replayed"], true, "{trace:#}");
+            assert_eq!(trace["recording"]["ended"], "guest", "{trace:#}");
+        }
+        traces[0]["files"]["disk.qcow2"]["bytes"].as_u64().unwrap()
+    }
+}
+
+/// A machine that a test gave up on ends with it.
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Only if it is still there: then its id is still its own.
+        if let Ok(None) = self.rec.try_wait() {
+            let _ = self.rec.kill();
+            let _ = self.rec.wait();
+        }
+    }
+}
