@@ -1,7 +1,8 @@
 //! The Debian guest in the tests: built once, booted as often as needed, and used over SSH.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Output, Stdio};
 use std::sync::OnceLock;
@@ -124,6 +125,17 @@ impl Machine {
             assert!(!late && ended.is_none(), "no {what} ({ended:?}); {}", self.said());
             sleep(Duration::from_millis(50));
         }
+    }
+
+    /// The first line of its SSH server, as soon as it answers.
+    pub fn banner(&mut self) -> String {
+        self.wait_for("SSH server", |machine| {
+            let stream = TcpStream::connect(("127.0.0.1", machine.port)).ok()?;
+            stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            let mut line = String::new();
+            BufReader::new(stream).read_line(&mut line).ok()?;
+            line.starts_with("SSH-").then_some(line)
+        })
     }
 
     /// An SSH login as `user`, which runs `command`, a shell's, or is interactive without.

@@ -14,6 +14,7 @@ fn a_login_over_ssh_is_one_verified_trace_cold_and_warm() {
         (warm_debian(), &["--sessions", "--nrec", "1"]),
     ] {
         let mut machine = Machine::start(guest, options);
+        assert!(machine.banner().contains("OpenSSH"));
         let said = machine.interactive("panda", "echo $((6 * 7)) > answer; cat answer\nexit\n");
         assert!(said.contains("42"), "{said}");
         let delta = machine.traced(&["panda_session"]);

@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::machine::Plugin;
 use crate::support::{home, lab, pandacap};
 
-/// No two of the kills come at the same moment of the guest's work.
-const KILLS: u32 = 20;
+/// How many recordings are cut short.
+pub const KILLS: u32 = 20;
 
 /// A guest with something to do and something to say, all the time.
 const BUSY: &str = "echo busy; while :; do ls -lR /proc/1 /bin; done";
@@ -22,22 +22,30 @@ const BUSY: &str = "echo busy; while :; do ls -lR /proc/1 /bin; done";
 #[test]
 fn recordings_that_sigkill_cut_short_replay_to_their_end_once_salvaged() {
     for kill in 0..KILLS {
-        let dir = tempfile::tempdir().unwrap();
-        record_and_kill(dir.path(), Duration::from_millis(300 + 97 * u64::from(kill)));
-        let log = fs::read(dir.path().join("torn-rr-nondet.log")).unwrap();
-        assert_eq!(log[..8], [0; 8], "kill {kill}: the recording was not cut short");
-
-        let mut salvage = pandacap(home());
-        salvage.args(["trace", "salvage", "--json"]).arg(dir.path());
-        let output = salvage.assert().success().get_output().stdout.clone();
-        let salvaged = &serde_json::from_slice::<Value>(&output).unwrap()["salvaged"];
-        let bytes = |name: &str| salvaged[name].as_f64().unwrap();
-        let kept = bytes("kept_bytes") / bytes("found_bytes");
+        let (kept, replayed) = salvaged(kill);
         assert!(kept >= 0.99, "kill {kill}: only {kept} of the log is kept");
-        if let Err(said) = lab().replay(dir.path(), "torn-salvaged") {
+        if let Err(said) = replayed {
             panic!("kill {kill}: the salvaged recording does not replay: {said}");
         }
     }
+}
+
+/// Cuts a recording short and salvages it: which part of its log is kept, and whether it replays.
+///
+/// No two of the kills come at the same moment of the guest's work.
+pub fn salvaged(kill: u32) -> (f64, Result<(), String>) {
+    let dir = tempfile::tempdir().unwrap();
+    record_and_kill(dir.path(), Duration::from_millis(300 + 97 * u64::from(kill)));
+    let log = fs::read(dir.path().join("torn-rr-nondet.log")).unwrap();
+    assert_eq!(log[..8], [0; 8], "kill {kill}: the recording was not cut short");
+
+    let mut salvage = pandacap(home());
+    salvage.args(["trace", "salvage", "--json"]).arg(dir.path());
+    let output = salvage.assert().success().get_output().stdout.clone();
+    let salvaged = &serde_json::from_slice::<Value>(&output).unwrap()["salvaged"];
+    let bytes = |name: &str| salvaged[name].as_f64().unwrap();
+    let kept = bytes("kept_bytes") / bytes("found_bytes");
+    (kept, lab().replay(dir.path(), "torn-salvaged"))
 }
 
 fn record_and_kill(dir: &Path, after: Duration) {
