@@ -73,9 +73,9 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             State::Warning => "warning",
             State::Missing => "missing",
         };
-        writeln!(out, "{state:<8} {:<10} {}", check.name, check.found)?;
+        writeln!(out, "{state:<8} {:<11} {}", check.name, check.found)?;
         if let Some(mend) = &check.mend {
-            writeln!(out, "{:20}{mend}", "")?;
+            writeln!(out, "{:21}{mend}", "")?;
         }
     }
     let verdict = if report.ready { "can record" } else { "cannot yet record" };
@@ -119,14 +119,17 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
             ),
         });
     }
-    for tool in bootstrap::MAKERS {
+    let e2fsprogs = bootstrap::MAKERS.map(|tool| (tool, "rec --bootstrap", "e2fsprogs"));
+    let optional =
+        [("qemu-img", "rec --disk", "qemu-utils"), ("debootstrap", "guest build debian", "debootstrap")];
+    for (tool, user, package) in e2fsprogs.into_iter().chain(optional) {
         checks.push(match on_path(tool, Some(OsStr::new("/usr/sbin:/sbin:/usr/bin:/bin"))) {
             Some(path) => ok(tool, path.display().to_string()),
             None => Check {
                 name: tool,
                 state: State::Warning,
-                found: "none; `rec --bootstrap` needs it".to_owned(),
-                mend: Some("apt-get install e2fsprogs".to_owned()),
+                found: format!("none; `{user}` needs it"),
+                mend: Some(format!("apt-get install {package}")),
             },
         });
     }
