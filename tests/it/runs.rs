@@ -8,6 +8,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
@@ -182,6 +183,16 @@ fn an_image_that_cannot_be_booted_is_refused_before_anything_is_written() {
         rec(&image).assert().code(1).stderr(contains(said).and(contains(name)));
     }
     assert_eq!(entries(dir.path()), before);
+}
+
+#[test]
+fn a_disk_without_room_for_a_trace_is_told_before_the_start() {
+    let out = tempfile::tempdir().unwrap();
+    let small = "mount -t tmpfs -o size=64m small \"$0\" && \"$@\"; status=$?; ls -A \"$0\"; exit $status";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["-rm", "sh", "-c", small]).arg(out.path()).arg(env!("CARGO_BIN_EXE_pandacap"));
+    unshare.args(["rec", "--out"]).arg(out.path()).args(["--", "true"]).env("PANDACAP_HOME", home());
+    unshare.assert().code(1).stdout("").stderr(contains("MiB free").and(contains("--out")));
 }
 
 #[test]
