@@ -70,6 +70,9 @@ pub enum PluginError {
         /// Where it searches.
         searched: Vec<PathBuf>,
     },
+    /// The folder that was named.
+    #[error("--dir {}: there is no such folder", .0.display())]
+    NoDir(PathBuf),
     /// One folder holds the plugins of one target.
     #[error("--dir names one folder, and each target has its own: name one --target")]
     OneTarget,
@@ -96,7 +99,7 @@ impl PluginError {
     pub fn exit(&self) -> Exit {
         match self {
             PluginError::Panda(_) | PluginError::Dist(_) | PluginError::NoFolder { .. } => Exit::Missing,
-            PluginError::OneTarget => Exit::Usage,
+            PluginError::OneTarget | PluginError::NoDir(_) => Exit::Usage,
             PluginError::Refused { .. } | PluginError::Io { .. } => Exit::Failed,
         }
     }
@@ -275,7 +278,8 @@ impl Place {
             match Panda::find(&context.home, &context.selection, target) {
                 Ok(panda) => {
                     let dir = match &self.dir {
-                        Some(dir) => dir.clone(),
+                        Some(dir) if dir.is_dir() => dir.clone(),
+                        Some(dir) => return Err(PluginError::NoDir(dir.clone())),
                         None => searched_first(&panda)?,
                     };
                     folders.push((panda, Folder::open(target, dir)?));

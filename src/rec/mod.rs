@@ -23,7 +23,7 @@ use crate::bootstrap::BootstrapError;
 use crate::cli::{Context, Error};
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
-use crate::guest::GuestError;
+use crate::guest::{GuestError, tiny};
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
@@ -61,7 +61,9 @@ pub enum RecError {
         asked: Target,
     },
     /// The tiny guest does nothing by itself.
-    #[error("what is to be recorded? give the tiny guest a command after `--`, or boot an image with --disk")]
+    #[error(
+        "what is to be recorded? give the tiny guest a command after `--`, or take a guest with a disk (--guest, --disk)"
+    )]
     NoCommand,
     /// The tiny guest has no disk driver.
     #[error(
@@ -254,6 +256,10 @@ impl Args {
             && (!is_plain(name) || name.len() > NAME_LENGTH)
         {
             return Err(RecError::Name(name.clone()));
+        }
+        if self.disk.is_none() && self.guest == tiny::RECIPE && !self.command.is_empty() {
+            // Before a guest is fetched that nothing could run.
+            Panda::find(&context.home, &context.selection, Target::default())?;
         }
         let mut subject = Subject::of(self, &context.home)?;
         let panda = Panda::find(&context.home, &context.selection, subject.target)?;
