@@ -23,7 +23,7 @@ use crate::bootstrap::BootstrapError;
 use crate::cli::{Context, Error};
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
-use crate::guest::{GuestError, tiny};
+use crate::guest::GuestError;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
@@ -257,11 +257,7 @@ impl Args {
         {
             return Err(RecError::Name(name.clone()));
         }
-        if self.disk.is_none() && self.guest == tiny::RECIPE && !self.command.is_empty() {
-            // Before a guest is fetched that nothing could run.
-            Panda::find(&context.home, &context.selection, Target::default())?;
-        }
-        let mut subject = Subject::of(self, &context.home)?;
+        let mut subject = Subject::of(self, context)?;
         let panda = Panda::find(&context.home, &context.selection, subject.target)?;
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
