@@ -7,7 +7,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, enough};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, Source};
@@ -118,7 +118,7 @@ impl Args {
             replay => replay?,
         };
         let exit = if replay.failure.is_none() { Exit::Done } else { Exit::Unverified };
-        report(&trace, replay, context.json)?;
+        enough(report(&trace, replay, context.json))?;
         Ok(exit)
     }
 

@@ -20,7 +20,7 @@ use self::keep::{Kept, Run};
 use self::run::{Cut, Plan};
 use self::subject::Subject;
 use crate::bootstrap::BootstrapError;
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, enough};
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
 use crate::guest::GuestError;
@@ -234,9 +234,9 @@ impl Args {
             return Ok(Exit::Done);
         };
         if self.command.is_empty() {
-            report::print_all(&kept, context.json)?;
+            enough(report::print_all(&kept, context.json))?;
         } else if let [kept] = &kept[..] {
-            report::print(kept, context.json)?;
+            enough(report::print(kept, context.json))?;
         }
         let verifications = || kept.iter().map(|kept| &kept.manifest.verification);
         Ok(match cut {

@@ -248,9 +248,9 @@ impl Watch {
         }
     }
 
-    /// Takes what is new; whether there was output.
+    /// Takes what is new; whether there was anything.
     fn look(&mut self) -> io::Result<bool> {
-        self.story.follow(&mut self.events)?;
+        let told = self.story.follow(&mut self.events)?;
         self.look_for_boot()?;
         self.announce();
         let output = self.output.bytes()?;
@@ -258,10 +258,15 @@ impl Watch {
             // The output must not end up in the line of the spinner.
             self.progress = None;
             let mut out = io::stdout().lock();
-            out.write_all(&output)?;
-            out.flush()?;
+            // What is recorded does not depend on who reads along; all of it is in the trace.
+            if let Err(error) = out.write_all(&output).and_then(|()| out.flush()) {
+                self.show = false;
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    log::warn!("cannot show the command's output any more: {error}");
+                }
+            }
         }
-        Ok(!output.is_empty())
+        Ok(told || !output.is_empty())
     }
 
     fn look_for_boot(&mut self) -> io::Result<()> {

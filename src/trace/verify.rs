@@ -9,7 +9,7 @@ use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
 use super::{MANIFEST, Replay, ReplayError, ReplayOf, Trace, TraceError, replay};
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, enough};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -56,7 +56,7 @@ impl Args {
                 Err(error) => unreadable(folder, &error),
             });
         }
-        print(&reports, context.json)?;
+        enough(print(&reports, context.json))?;
         Ok(if reports.iter().all(Report::passed) { Exit::Done } else { Exit::Unverified })
     }
 }

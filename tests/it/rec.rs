@@ -106,6 +106,17 @@ fn every_byte_of_an_argument_arrives_and_the_exit_status_comes_back() {
 }
 
 #[test]
+fn a_reader_that_has_read_enough_costs_no_recording() {
+    let out = out();
+    let script = "for n in 1 2 3 4; do echo $n; sleep 1; done";
+    let mut run = spawn(&out, &["--name", "read"], &["sh", "-c", script]);
+    await_output(&mut run, "1");
+    drop(run.stdout.take());
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(out.path().join("read/output.log")).unwrap().lines().count(), 4);
+}
+
+#[test]
 fn the_commands_output_is_shown_as_it_comes_and_the_result_after_it() {
     let out = out();
     let assert = rec(out.path(), &["--name", "seen"]).args(["echo", "from the guest"]).assert().success();
