@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, Source};
 use crate::progress::Progress;
+use crate::terminal::complain;
 use crate::trace::{self, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 use crate::vm::{NoPlugin, PluginSpec};
 
@@ -44,6 +45,10 @@ pub struct Args {
     /// One more argument for PANDA; repeat it for each word
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     qemu_arg: Vec<String>,
+
+    /// Take the trace's own further arguments for PANDA (`rec --qemu-arg`), which can do anything on this machine
+    #[arg(long)]
+    trust_args: bool,
 
     /// Print the command line instead of running it, quoted for a shell
     #[arg(long)]
@@ -104,7 +109,7 @@ impl Args {
         let recording = std::path::absolute(&trace.folder)?.join(name).to_string_lossy().into_owned();
         let what = ReplayOf {
             panda: &panda,
-            machine: &manifest.machine,
+            machine: trace.machine(self.trust_args || self.dry_run).map_err(ReplayTraceError::from)?,
             folder: &std::env::current_dir()?,
             name: &recording,
             more: &more,
@@ -185,7 +190,7 @@ fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
             )
         }
         Some(failure) => {
-            eprintln!("pandacap: {}: the recording does not replay: {failure}", trace.folder.display());
+            complain(format_args!("{}: the recording does not replay: {failure}", trace.folder.display()));
             Ok(())
         }
     }

@@ -20,6 +20,7 @@ use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::rec::mib as mib_of;
 use crate::target::Target;
+use crate::terminal::complain;
 use crate::vm::{Nic, Overlays, PortForward};
 
 /// What can be done about guests.
@@ -280,7 +281,7 @@ fn list(context: &Context) -> Result<(), Error> {
     drop(out);
     for (name, guest) in guests {
         if let Err(error) = guest {
-            eprintln!("pandacap: {name}: {error}");
+            complain(format_args!("{name}: {error}"));
         }
     }
     Ok(())
@@ -325,7 +326,7 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
     }
     row("from", origin(&manifest.origin))?;
     for (file, digest) in &manifest.files {
-        row("", format!("{} {} ({:.1} MiB)", &digest.sha256[..12], file, mib(digest.bytes)))?;
+        row("", format!("{:.12} {} ({:.1} MiB)", digest.sha256, file, mib(digest.bytes)))?;
     }
     Ok(())
 }

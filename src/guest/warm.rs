@@ -14,6 +14,7 @@ use super::{Guest, GuestError, startup};
 use crate::digest;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
+use crate::terminal::last_lines;
 use crate::vm::{
     Base, Boot, DiskError, Machine, Outside, Overlays, PortError, Process, ProcessError, Sign, Signs,
 };
@@ -217,7 +218,7 @@ impl Guest {
         let began = Instant::now();
         let mut process = Process::start(command, folder)?;
         let mut signs = Signs::new(folder.join(CONSOLE), &forwards, self.manifest.booted.text());
-        let said = || fs::read(folder.join(CONSOLE)).map(|text| tail(&text)).unwrap_or_default();
+        let said = || last_lines(&folder.join(CONSOLE), 8).unwrap_or_default().join("\n");
         loop {
             match signs.look().map_err(files)? {
                 Sign::Booted => break,
@@ -264,12 +265,6 @@ impl Guest {
         }
         File::open(&warm).and_then(|folder| folder.sync_all()).map_err(files)
     }
-}
-
-fn tail(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
 }
 
 impl From<WarmError> for GuestError {

@@ -15,6 +15,7 @@ use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
+use crate::terminal::last_lines;
 use crate::vm::{Outside, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
@@ -330,10 +331,7 @@ impl Watch {
 
 /// The end of what a file of the run says, to explain a failure with.
 fn said(folder: &Path, file: &str) -> String {
-    let text = fs::read(folder.join(file)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(5)..].join("\n  ");
+    let tail = last_lines(&folder.join(file), 5).unwrap_or_default().join("\n  ");
     if tail.is_empty() { format!("\n  ({file} is empty)") } else { format!("\n  {tail}") }
 }
 

@@ -148,6 +148,39 @@ fn a_guest_that_powers_off_or_panics_while_it_is_recorded_gives_a_verified_trace
 }
 
 #[test]
+fn a_strangers_trace_runs_no_program_opens_no_pipe_and_does_not_command_the_terminal() {
+    let out = out();
+    record(out.path(), &["--name", "t"], &["true"]);
+    let trace = out.path().join("t");
+    let (manifest, ran) = (trace.join("manifest.json"), out.path().join("ran"));
+    let good: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+
+    let mut evil = good.clone();
+    evil["machine"]["more"] = json!(["-incoming", format!("exec:touch {}", ran.display())]);
+    fs::write(&manifest, evil.to_string()).unwrap();
+    let (code, report) = verify(&trace);
+    assert_eq!((code, &report["digests_ok"], &report["replay_ok"]), (4, &json!(true), &Value::Null));
+    assert!(report["problems"][0].as_str().unwrap().contains("--trust-args"), "{report}");
+    pandacap(home()).arg("replay").arg(&trace).assert().code(4).stderr(contains("--trust-args"));
+    assert!(!ran.exists());
+
+    for (key, value) in [("nic", json!("e1000,addr=9")), ("nic", json!("\u{1b}]0;title\u{7}"))] {
+        let mut evil = good.clone();
+        evil["machine"][key] = value;
+        fs::write(&manifest, evil.to_string()).unwrap();
+        let refused = pandacap(home()).arg("verify").arg(&trace).assert().code(4);
+        refused.stderr(contains("no such network card").and(contains("\u{1b}").not()));
+    }
+
+    fs::write(&manifest, good.to_string()).unwrap();
+    let console = trace.join("console.log");
+    fs::remove_file(&console).unwrap();
+    assert!(Process::new("mkfifo").arg(&console).status().unwrap().success());
+    let (code, report) = verify(&trace);
+    assert_eq!((code, &report["problems"][0]), (4, &json!("console.log is not a regular file")));
+}
+
+#[test]
 fn a_trace_that_was_tampered_with_does_not_pass() {
     let out = out();
     record(out.path(), &["--name", "t"], &["true"]);
