@@ -21,6 +21,7 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, flock};
 
 pub use self::apt::{AptError, Package};
+use self::draft::Draft;
 pub use self::manifest::{Disk, GuestManifest, Login, MANIFEST, Origin, SCHEMA, Sign};
 pub use self::tool::ToolError;
 pub use self::warm::{Warm, WarmError, WarmKey};
@@ -296,11 +297,9 @@ pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
         locked => locked.map_err(|error| files(error.into()))?,
     }
     // It is gone at once, even if removing its files is cut short; the next guest of that name clears them away.
-    let gone = guests(home).join(format!(".{name}.partial"));
-    if gone.exists() {
-        fs::remove_dir_all(&gone).map_err(files)?;
-    }
-    fs::rename(&folder, &gone).and_then(|()| fs::remove_dir_all(&gone)).map_err(files)
+    // The place is claimed, for somebody may be making another guest of that name there.
+    let draft = Draft::claim(home, name)?;
+    fs::rename(&folder, draft.folder()).and_then(|()| fs::remove_dir_all(draft.folder())).map_err(files)
 }
 
 fn damaged(name: &str, folder: &Path, what: String) -> GuestError {
@@ -324,4 +323,23 @@ fn read(name: &str, folder: &Path) -> Result<GuestManifest, GuestError> {
         return Err(GuestError::Schema { name: name.to_owned(), schema });
     }
     serde_json::from_slice(&text).map_err(|error| bad(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_is_removed_takes_none_with_it_that_is_being_made() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = guests(home.path()).join("g");
+        fs::create_dir_all(&folder).expect("made");
+        let draft = Draft::claim(home.path(), "g").expect("claimed");
+        let removed = remove(home.path(), "g", true);
+        assert!(matches!(removed, Err(GuestError::Busy(_))), "{removed:?}");
+        assert!(draft.folder().exists() && folder.exists());
+        drop(draft);
+        remove(home.path(), "g", true).expect("removed");
+        assert_eq!(fs::read_dir(guests(home.path())).expect("read").count(), 0);
+    }
 }

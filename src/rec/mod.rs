@@ -260,7 +260,7 @@ impl Args {
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
         if !self.cold {
-            subject.find_warm(&context.home, &panda, interrupt)?;
+            subject.find_warm(&context.home, &panda, interrupt, !self.dry_run)?;
         }
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;

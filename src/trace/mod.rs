@@ -17,6 +17,7 @@ pub use self::manifest::{
     Arguments, DiskId, GuestId, MANIFEST, Manifest, ManifestError, Recording, SCHEMA, Seconds, Verification,
     is_plain,
 };
+pub(crate) use self::partial::is_left;
 pub use self::partial::{Partial, PartialError, leftovers};
 pub use self::replay::{Line, Replay, ReplayError, ReplayOf, Step, replay};
 

@@ -129,8 +129,8 @@ pub fn leftovers(out: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(partial).filter(|folder| is_left(folder)).filter(keep).collect()
 }
 
-/// Whether nobody works in this folder any more.
-fn is_left(folder: &Path) -> bool {
+/// Whether nobody works any more in this folder, which whoever does has locked.
+pub(crate) fn is_left(folder: &Path) -> bool {
     let Ok(lock) = File::open(folder) else { return false };
     // One that is about to be locked is younger than this.
     let age = lock.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());

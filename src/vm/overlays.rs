@@ -5,10 +5,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
 use super::Base;
+
+/// How long a trace may take from its note until it is there: all of it is got onto the disk meanwhile.
+const YOUNG: Duration = Duration::from_secs(60 * 60);
 
 /// Links to traces, in one folder for each image.
 #[derive(Debug)]
@@ -45,13 +49,24 @@ impl Overlays {
         for link in links {
             let link = link?.path();
             match fs::metadata(&link) {
-                Ok(_) => traces.push(fs::read_link(&link)?),
-                Err(_) => fs::remove_file(&link)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if is_old(&link) {
+                        fs::remove_file(&link)?;
+                    }
+                }
+                // What cannot be looked at may still be there.
+                _ => traces.push(fs::read_link(&link)?),
             }
         }
         traces.sort();
         Ok(traces)
     }
+}
+
+/// Whether the link was made so long ago that its trace must have been there.
+fn is_old(link: &Path) -> bool {
+    let made = fs::symlink_metadata(link).and_then(|link| link.modified());
+    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > YOUNG))
 }
 
 fn short_digest(path: &Path) -> String {
@@ -84,5 +99,22 @@ mod tests {
         assert!(overlays.on(&base("other")).expect("read").is_empty());
         fs::remove_dir(&traces[0]).expect("removed");
         assert_eq!(overlays.on(&base("disk")).expect("read"), traces[1..]);
+    }
+
+    #[test]
+    fn a_trace_that_is_about_to_be_there_is_not_forgotten() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let base = Base {
+            path: dir.path().join("disk"),
+            format: "raw".to_owned(),
+            virtual_bytes: 1,
+            bytes: 1,
+            modified: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let (overlays, trace) = (Overlays::of(dir.path()), dir.path().join("a"));
+        overlays.note(&base, &trace).expect("noted");
+        assert!(overlays.on(&base).expect("read").is_empty());
+        fs::create_dir(&trace).expect("made");
+        assert_eq!(overlays.on(&base).expect("read"), [trace]);
     }
 }
