@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{Guest, GuestError, startup};
-use crate::digest;
+use crate::digest::{self, sha256};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::terminal::last_lines;
@@ -120,10 +119,6 @@ impl WarmKey {
     fn name(&self) -> Result<String, serde_json::Error> {
         Ok(sha256(&serde_json::to_vec(self)?)[..16].to_owned())
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// What a guest without a disk boots for a warm state: it stops where it needs to know the command.

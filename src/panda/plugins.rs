@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::Panda;
@@ -34,9 +34,14 @@ impl Panda {
     ///
     /// PANDA searches that folder first and then its own, so its other plugins are found as well.
     pub fn plugin_folder(&self, folder: &Path, plugin: &Path) -> io::Result<()> {
-        let plugins = folder.join(format!("{}-softmmu/panda/plugins", self.target));
-        fs::create_dir_all(&plugins)?;
-        symlink(plugin, plugins.join("panda_recctrl.so"))
+        let link = self.recctrl_in(folder);
+        fs::create_dir_all(link.parent().unwrap_or(folder))?;
+        symlink(plugin, link)
+    }
+
+    /// Where PANDA looks for recctrl when `PANDA_DIR` is `folder`.
+    pub fn recctrl_in(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}-softmmu/panda/plugins/panda_recctrl.so", self.target))
     }
 
     /// Starts PANDA with `plugin` and no machine, and has it quit: whether it loads.

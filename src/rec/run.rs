@@ -3,8 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -91,22 +90,18 @@ impl Plan<'_> {
         self.subject.machine.record_args(self.subject.boot(), outside, &self.recctrl_args, self.plugins)
     }
 
-    fn plugins_folder(&self) -> PathBuf {
-        Path::new(PLUGINS).join(format!("{}-softmmu/panda/plugins", self.panda.target))
-    }
-
     /// The run as lines for a shell.
     pub(super) fn dry(&self, folder: &Path) -> Vec<String> {
         let folder = folder.to_string_lossy();
         let quote = |words: &[&str]| shell_words::join(words);
-        let plugins = self.plugins_folder();
-        let plugins = plugins.to_string_lossy();
-        let recctrl = self.recctrl.to_string_lossy();
+        let link = self.panda.recctrl_in(Path::new(PLUGINS));
+        let plugins = link.parent().unwrap_or(Path::new(PLUGINS)).to_string_lossy();
+        let (link, recctrl) = (link.to_string_lossy(), self.recctrl.to_string_lossy());
         let mut lines = vec![
             quote(&["mkdir", "-p", &folder]),
             quote(&["cd", &folder]),
             quote(&["mkdir", "-p", &plugins]),
-            quote(&["ln", "-s", &recctrl, &format!("{plugins}/panda_recctrl.so")]),
+            quote(&["ln", "-s", &recctrl, &link]),
         ];
         match self.subject.base() {
             Some(base) => {
@@ -127,9 +122,7 @@ impl Plan<'_> {
 
     /// Runs it in `folder`, where its subject is prepared.
     pub(super) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
-        let plugins = folder.join(self.plugins_folder());
-        fs::create_dir_all(&plugins)?;
-        symlink(self.recctrl, plugins.join("panda_recctrl.so"))?;
+        self.panda.plugin_folder(&folder.join(PLUGINS), self.recctrl)?;
         let arguments = self.arguments();
         let log = File::create(folder.join(PANDA_LOG))?;
         let mut command: Command = self.panda.command();

@@ -7,9 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
-
 use super::Base;
+use crate::digest::sha256;
 
 /// How long a trace may take from its note until it is there: all of it is got onto the disk meanwhile.
 const YOUNG: Duration = Duration::from_secs(60 * 60);
@@ -70,8 +69,7 @@ fn is_old(link: &Path) -> bool {
 }
 
 fn short_digest(path: &Path) -> String {
-    let digest = format!("{:x}", Sha256::digest(path.as_os_str().as_bytes()));
-    digest[..16].to_owned()
+    sha256(path.as_os_str().as_bytes())[..16].to_owned()
 }
 
 #[cfg(test)]
