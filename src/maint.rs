@@ -149,7 +149,7 @@ impl Args {
         OpenOptions::new().read(true).write(true).open(&base.path).map_err(read_only)?;
         // First of all: a run that is about to end is about to leave a trace.
         let _hold = (!self.dry_run).then(|| base.hold_alone()).transpose()?;
-        let traces = Overlays::of(&context.home).on(&base)?;
+        let traces = Overlays::of(&context.home).on(&base.path)?;
         if !self.force && !traces.is_empty() {
             return Err(MaintError::Needed { image: base.path, traces });
         }

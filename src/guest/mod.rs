@@ -28,7 +28,7 @@ pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
-use crate::vm::{Base, DiskError, Machine, Overlays};
+use crate::vm::{DiskError, Machine, Overlays};
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -263,7 +263,7 @@ impl Guest {
         let states = states.filter_map(|state| Some(state.ok()?.path().join(warm::DISK)));
         let disks = self.disk().into_iter().chain(states).filter(|disk| disk.is_file());
         let overlays = Overlays::of(home);
-        disks.map(|disk| Ok(overlays.on(&Base::inspect(&disk)?).map_err(files)?.len())).sum()
+        disks.map(|disk| overlays.on(&disk).map(|traces| traces.len()).map_err(files)).sum()
     }
 
     /// The size of its files, in bytes.
@@ -280,12 +280,13 @@ impl Guest {
 /// machine runs, never.
 pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
     match Guest::open(home, name) {
-        Ok(guest) => {
+        Ok(guest) if !force => {
             let traces = guest.traces(home)?;
-            if !force && traces > 0 {
+            if traces > 0 {
                 return Err(GuestError::Needed { name: guest.name.clone(), traces });
             }
         }
+        Ok(_) => {}
         Err(GuestError::Damaged { .. } | GuestError::Schema { .. }) if force => {}
         Err(error) => return Err(error),
     }
@@ -328,6 +329,22 @@ fn read(name: &str, folder: &Path) -> Result<GuestManifest, GuestError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guest_whose_image_is_no_image_any_more_can_be_removed() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = guests(home.path()).join("g");
+        fs::create_dir_all(&folder).expect("made");
+        fs::write(folder.join("disk.qcow2"), b"QFI\xfb and nothing that fits").expect("written");
+        let manifest = serde_json::json!({
+            "schema": SCHEMA, "target": "x86_64", "memory_mib": 256, "append": "",
+            "disk": { "file": "disk.qcow2", "format": "qcow2", "bytes": 1 << 20 },
+            "booted": { "ssh": 22 }, "origin": { "imported": { "from": "/disk" } }, "files": {},
+        });
+        fs::write(folder.join(MANIFEST), manifest.to_string()).expect("written");
+        remove(home.path(), "g", false).expect("removed");
+        assert!(!folder.exists());
+    }
 
     #[test]
     fn a_guest_that_is_removed_takes_none_with_it_that_is_being_made() {

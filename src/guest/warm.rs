@@ -262,7 +262,7 @@ impl Guest {
                 return Ok(true);
             }
             held?;
-            Ok(!overlays.on(&base).map_err(files)?.is_empty())
+            Ok(!overlays.on(disk).map_err(files)?.is_empty())
         };
         let keep = key.name().map_err(|error| files(error.into()))?;
         for entry in fs::read_dir(&warm).map_err(files)? {

@@ -230,9 +230,12 @@ impl Args {
     /// Records, verifies, reports.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
-        let Some(Made { kept, cut }) = self.record(context, &interrupt)? else {
-            return Ok(Exit::Done);
-        };
+        let made = self.record(context, &interrupt).map_err(|error| match error {
+            // The programs that prepare the run have had the Ctrl-C as well, and failed of it.
+            error if !interrupt.is_set() || matches!(error, RecError::Left { .. }) => error,
+            _ => RecError::Interrupted,
+        });
+        let Some(Made { kept, cut }) = made? else { return Ok(Exit::Done) };
         if self.command.is_empty() {
             enough(report::print_all(&kept, context.json))?;
         } else if let [kept] = &kept[..] {

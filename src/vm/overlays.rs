@@ -23,14 +23,14 @@ impl Overlays {
         Overlays(home.join("overlays"))
     }
 
-    fn folder(&self, base: &Base) -> PathBuf {
-        self.0.join(short_digest(&base.path))
+    fn folder(&self, image: &Path) -> PathBuf {
+        self.0.join(short_digest(image))
     }
 
     /// Notes that the trace in `folder`, which need not be there yet, has an overlay on `base`.
     pub fn note(&self, base: &Base, folder: &Path) -> io::Result<()> {
         let trace = std::path::absolute(folder)?;
-        let links = self.folder(base);
+        let links = self.folder(&base.path);
         fs::create_dir_all(&links)?;
         match symlink(&trace, links.join(short_digest(&trace))) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -38,9 +38,10 @@ impl Overlays {
         }
     }
 
-    /// The traces that have an overlay on `base`; what has been removed or moved since is forgotten.
-    pub fn on(&self, base: &Base) -> io::Result<Vec<PathBuf>> {
-        let links = match fs::read_dir(self.folder(base)) {
+    /// The traces that have an overlay on the image, which has to be there but need not be whole; what has been
+    /// removed or moved since is forgotten.
+    pub fn on(&self, image: &Path) -> io::Result<Vec<PathBuf>> {
+        let links = match fs::read_dir(self.folder(&fs::canonicalize(image)?)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             links => links?,
         };
@@ -87,16 +88,19 @@ mod tests {
             modified: jiff::Timestamp::UNIX_EPOCH,
         };
         let overlays = Overlays::of(dir.path());
+        for image in ["disk", "other"] {
+            fs::write(dir.path().join(image), "").expect("written");
+        }
         let traces = ["a", "b"].map(|name| dir.path().join(name));
         for trace in &traces {
             fs::create_dir(trace).expect("made");
             overlays.note(&base("disk"), trace).expect("noted");
             overlays.note(&base("disk"), trace).expect("noted twice");
         }
-        assert_eq!(overlays.on(&base("disk")).expect("read"), traces);
-        assert!(overlays.on(&base("other")).expect("read").is_empty());
+        assert_eq!(overlays.on(&dir.path().join("disk")).expect("read"), traces);
+        assert!(overlays.on(&dir.path().join("other")).expect("read").is_empty());
         fs::remove_dir(&traces[0]).expect("removed");
-        assert_eq!(overlays.on(&base("disk")).expect("read"), traces[1..]);
+        assert_eq!(overlays.on(&dir.path().join("disk")).expect("read"), traces[1..]);
     }
 
     #[test]
@@ -110,9 +114,10 @@ mod tests {
             modified: jiff::Timestamp::UNIX_EPOCH,
         };
         let (overlays, trace) = (Overlays::of(dir.path()), dir.path().join("a"));
+        fs::write(&base.path, "").expect("written");
         overlays.note(&base, &trace).expect("noted");
-        assert!(overlays.on(&base).expect("read").is_empty());
+        assert!(overlays.on(&base.path).expect("read").is_empty());
         fs::create_dir(&trace).expect("made");
-        assert_eq!(overlays.on(&base).expect("read"), [trace]);
+        assert_eq!(overlays.on(&base.path).expect("read"), [trace]);
     }
 }
