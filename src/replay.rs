@@ -87,6 +87,7 @@ impl ReplayTraceError {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "trace::lossy")]
     trace: &'a PathBuf,
     replayed: bool,
     failure: Option<String>,

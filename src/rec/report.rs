@@ -13,6 +13,7 @@ use crate::trace::Manifest;
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "crate::trace::lossy")]
     trace: &'a Path,
     #[serde(flatten)]
     manifest: &'a Manifest,

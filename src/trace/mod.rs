@@ -31,6 +31,11 @@ pub fn log_name(name: &str) -> String {
     format!("{name}-rr-nondet.log")
 }
 
+/// A path in a JSON report, readable also where it is not UTF-8.
+pub(crate) fn lossy<S: serde::Serializer>(path: &impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.as_ref().to_string_lossy())
+}
+
 /// The most bytes that a manifest may have; ours have some thousands.
 const MANIFEST_BYTES: u64 = 16 << 20;
 

@@ -32,6 +32,7 @@ pub struct Args {
 /// What came of one trace.
 #[derive(Debug, Serialize)]
 struct Report {
+    #[serde(serialize_with = "super::lossy")]
     trace: PathBuf,
     instructions: Option<u64>,
     digests_ok: bool,
@@ -53,6 +54,9 @@ impl Args {
         let interrupt = Interrupt::catch()?;
         let mut reports = Vec::new();
         for folder in self.traces.into_iter().flat_map(expand) {
+            if interrupt.is_set() {
+                return Ok(Exit::Interrupted);
+            }
             reports.push(match Trace::open(&folder) {
                 Ok(trace) => match verify(&trace, self.trust_args, context, &interrupt) {
                     Err(Error::Replay(ReplayError::Interrupted)) => return Ok(Exit::Interrupted),

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::thread::sleep;
@@ -106,6 +107,18 @@ fn every_byte_of_an_argument_arrives_and_the_exit_status_comes_back() {
 }
 
 #[test]
+fn an_interrupt_of_what_prepares_the_run_is_told_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let apt = dir.path().join("apt-cache");
+    fs::write(&apt, "#!/bin/sh\nkill -INT $PPID\nsleep 1\nexit 1\n").unwrap();
+    fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+    let mut rec = pandacap(&dir.path().join("home"));
+    rec.env("PATH", path).args(["rec", "--out"]).arg(dir.path().join("out")).args(["--", "true"]);
+    rec.assert().code(130).stderr(contains("interrupted before anything was recorded"));
+}
+
+#[test]
 fn a_reader_that_has_read_enough_costs_no_recording() {
     let out = out();
     let script = "for n in 1 2 3 4; do echo $n; sleep 1; done";
@@ -178,6 +191,14 @@ fn a_strangers_trace_runs_no_program_opens_no_pipe_and_does_not_command_the_term
     assert!(Process::new("mkfifo").arg(&console).status().unwrap().success());
     let (code, report) = verify(&trace);
     assert_eq!((code, &report["problems"][0]), (4, &json!("console.log is not a regular file")));
+}
+
+#[test]
+fn a_folder_may_have_any_name_in_a_report() {
+    let out = out();
+    let (code, report) = verify(&out.path().join(OsStr::from_bytes(b"\xff")));
+    assert_eq!((code, &report["digests_ok"]), (4, &json!(false)));
+    assert!(report["trace"].as_str().unwrap().ends_with("/\u{fffd}"), "{report}");
 }
 
 #[test]
