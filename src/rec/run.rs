@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::terminal::last_lines;
-use crate::vm::{Outside, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
+use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -182,7 +182,7 @@ impl Plan<'_> {
                 RecError::BootstrapFailed { script, said: said(folder, CONSOLE) }
             }
             Some(Cut::NoHook) => RecError::NoHook,
-            Some(Cut::Panic) => RecError::Panic(said(folder, CONSOLE)),
+            Some(Cut::Panic) => RecError::Panic(gave_up(folder)),
             Some(Cut::Boot) => {
                 RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }
             }
@@ -328,6 +328,33 @@ fn said(folder: &Path, file: &str) -> String {
     if tail.is_empty() { format!("\n  ({file} is empty)") } else { format!("\n  {tail}") }
 }
 
+/// What the guest's kernel said up to where it gave up; what follows is a list of its functions.
+fn gave_up(folder: &Path) -> String {
+    let mut lines = last_lines(&folder.join(CONSOLE), 200).unwrap_or_default();
+    match lines.iter().position(|line| line.contains(PANIC)) {
+        Some(panic) => {
+            lines.truncate(panic + 1);
+            format!("\n  {}", lines[lines.len().saturating_sub(5)..].join("\n  "))
+        }
+        None => said(folder, CONSOLE),
+    }
+}
+
 fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_gave_up_is_quoted_however_much_it_says_afterwards() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let trace = "[ 1.5]  kernel_init+0x1a/0x130\n".repeat(30);
+        let console = format!("[ 1.4] List of all partitions:\n[ 1.5] {PANIC}: VFS: no root\n{trace}");
+        fs::write(dir.path().join(CONSOLE), console).expect("written");
+        let quoted = gave_up(dir.path());
+        assert!(quoted.ends_with("not syncing: VFS: no root") && quoted.contains("List of all"), "{quoted}");
+    }
 }

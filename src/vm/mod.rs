@@ -15,7 +15,7 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::booted::{Sign, Signs};
+pub use self::booted::{PANIC, Sign, Signs};
 pub use self::disk::{Base, DiskError, Hold};
 pub use self::host::{NoMemory, NoSpace, available_memory, check_memory, check_space, free_space};
 pub use self::net::{Nic, PortError, PortForward, Protocol};
