@@ -100,8 +100,8 @@ pub struct Args {
     #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Machine")]
     pub(super) qemu_arg: Vec<String>,
 
-    /// Load this PANDA plugin while recording; repeat it for more
-    #[arg(long, value_name = "NAME[:ARG=VALUE,...]", help_heading = "Recording")]
+    /// Load this PANDA plugin while recording, one of PANDA's or a file; repeat it for more
+    #[arg(long, value_name = "NAME|./FILE[:ARG=VALUE,...]", help_heading = "Recording")]
     pub(super) plugin: Vec<PluginSpec>,
 
     /// Record from the first open session to the last close

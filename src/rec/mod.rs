@@ -263,7 +263,7 @@ impl Args {
             plan.name = &name;
             let folder = std::path::absolute(&self.out)?.join(name.as_str());
             let mut out = io::stdout().lock();
-            plan.dry(&folder).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            plan.dry(&folder)?.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             return Ok(None);
         }
         for folder in leftovers(&self.out) {
