@@ -147,6 +147,36 @@ impl Panda {
         Ok((panda, symbols))
     }
 
+    /// One that runs no guest.
+    #[cfg(test)]
+    pub(crate) fn fake() -> Panda {
+        unsafe extern "C" fn nothing() {}
+        unsafe extern "C" fn count() -> u64 {
+            0
+        }
+        unsafe extern "C" fn asid(_: *mut CPUState) -> u64 {
+            0
+        }
+        unsafe extern "C" fn read_register(_: *mut CPUState, _: *mut u8, _: c_int) -> c_int {
+            0
+        }
+        unsafe extern "C" fn read_memory(_: *mut CPUState, _: u64, _: *mut i8, _: c_int) -> c_int {
+            -1
+        }
+        unsafe extern "C" fn register(_: *mut c_void, _: u32, _: panda_cb_with_context, _: *mut c_void) {}
+        Panda {
+            family: Arch::X86_64,
+            arch: OnceLock::new(),
+            read_register,
+            read_memory,
+            asid,
+            instruction_count: count,
+            disable_chaining: nothing,
+            register,
+            instructions: AtomicU64::new(0),
+        }
+    }
+
     /// Has PANDA call `function` with `context` for callbacks of that `number`.
     ///
     /// # Safety

@@ -298,7 +298,7 @@ impl Args {
         let Some(partial) = claimed else {
             let folder = std::path::absolute(&self.out)?.join(&name);
             let mut out = io::stdout().lock();
-            plan.dry(&folder).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            plan.dry(&folder)?.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             return Ok(None);
         };
         for (asked, ready) in self.port_fwd.iter().zip(&forwards).filter(|(asked, _)| asked.host == 0) {

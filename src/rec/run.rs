@@ -91,22 +91,29 @@ impl Plan<'_> {
     }
 
     fn plugins_folder(&self) -> PathBuf {
-        Path::new(PLUGINS).join(format!("{}-softmmu/panda/plugins", self.panda.target))
+        self.panda.plugins_below(Path::new(PLUGINS))
+    }
+
+    /// The links by which PANDA finds recctrl and the user's own plugins.
+    fn links(&self) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        let plugins = self.plugins_folder();
+        let recctrl = (self.recctrl.to_owned(), plugins.join("panda_recctrl.so"));
+        let own = self.plugins.iter().filter_map(|plugin| plugin.link(&plugins).transpose());
+        std::iter::once(Ok(recctrl)).chain(own).collect()
     }
 
     /// The run as lines for a shell.
-    pub(super) fn dry(&self, folder: &Path) -> Vec<String> {
+    pub(super) fn dry(&self, folder: &Path) -> io::Result<Vec<String>> {
         let folder = folder.to_string_lossy();
         let quote = |words: &[&str]| shell_words::join(words);
-        let plugins = self.plugins_folder();
-        let plugins = plugins.to_string_lossy();
-        let recctrl = self.recctrl.to_string_lossy();
         let mut lines = vec![
             quote(&["mkdir", "-p", &folder]),
             quote(&["cd", &folder]),
-            quote(&["mkdir", "-p", &plugins]),
-            quote(&["ln", "-s", &recctrl, &format!("{plugins}/panda_recctrl.so")]),
+            quote(&["mkdir", "-p", &self.plugins_folder().to_string_lossy()]),
         ];
+        for (file, place) in self.links()? {
+            lines.push(quote(&["ln", "-s", &file.to_string_lossy(), &place.to_string_lossy()]));
+        }
         match self.subject.base() {
             Some(base) => {
                 lines.push(format!("qemu-img {}", shell_words::join(base.overlay_args(DISK))));
@@ -121,14 +128,15 @@ impl Plan<'_> {
         let mut command = self.panda.command();
         command.args(self.arguments());
         lines.push(format!("PANDA_DIR={PLUGINS} {}", shell(&command)));
-        lines
+        Ok(lines)
     }
 
     /// Runs it in `folder`, where its subject is prepared.
     pub(super) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
-        let plugins = folder.join(self.plugins_folder());
-        fs::create_dir_all(&plugins)?;
-        symlink(self.recctrl, plugins.join("panda_recctrl.so"))?;
+        fs::create_dir_all(folder.join(self.plugins_folder()))?;
+        for (file, place) in self.links()? {
+            symlink(file, folder.join(place))?;
+        }
         let arguments = self.arguments();
         let log = File::create(folder.join(PANDA_LOG))?;
         let mut command: Command = self.panda.command();

@@ -101,6 +101,7 @@ fn verify(trace: &Trace, context: &Context, interrupt: &Interrupt) -> Result<Rep
             folder: &trace.folder,
             name: &manifest.name,
             more: &[],
+            panda_dir: None,
         };
         let Replay { failure, seconds } = replay(&what, interrupt, |line| {
             if let Some(step) = line.step {
