@@ -20,11 +20,12 @@ const WORK: &str = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; ls /bin | md
 /// Where the agent's file lies in a guest's memory.
 const AGENT: usize = 0x40_0000;
 
+/// The processor is idle for a moment, which lets PANDA's main loop go on where it hangs: docs/panda.md.
 const INIT: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc; mount -t devtmpfs dev /dev
-echo READY
+sleep 1; echo READY
 ";
 
 /// A kind of machine: a target and what PANDA is told.
