@@ -62,7 +62,7 @@ enum Command {
     /// Make, import and look after guests: what machines boot
     #[command(subcommand)]
     Guest(guest::command::Command),
-    /// Put recctrl into a PANDA's own plugin folder, or take it out
+    /// Put recctrl into a PANDA's own plugin folder, or take it out; begin a plugin of your own
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Say whether recording will work here, and what to do when it will not
