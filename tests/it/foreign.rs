@@ -20,6 +20,9 @@ const WORK: &str = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; ls /bin | md
 /// Where the agent's file lies in a guest's memory.
 const AGENT: usize = 0x40_0000;
 
+/// How many blocks of the agent's a recording is looked at for the one behind the hypercall.
+const FIRST_BLOCKS: usize = 300;
+
 /// The processor is idle for a moment, which lets PANDA's main loop go on where it hangs: docs/panda.md.
 const INIT: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -281,10 +284,10 @@ impl Foreign {
             let places = addresses
                 .filter_map(|(address, _)| usize::from_str_radix(address, 16).ok()?.checked_sub(AGENT))
                 .filter(|place| *place < size);
-            // A shell that happens to run first has its program at the same addresses.
-            let first: Vec<usize> = places.take(100).collect();
+            // The process that waits for the agent's may run first, for some 260 blocks, or a shell at its addresses.
+            let first: Vec<usize> = places.take(FIRST_BLOCKS).collect();
             exact = first.iter().any(|place| self.is_answered(*place));
-            if ended || first.len() == 100 {
+            if ended || first.len() == FIRST_BLOCKS {
                 break;
             }
             std::thread::sleep(Duration::from_millis(50));
