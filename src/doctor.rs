@@ -272,7 +272,7 @@ mod tests {
         let mut out = Vec::new();
         print(&Report { target: Target::Arm, ready: false, checks }, &mut out)?;
         let text = String::from_utf8_lossy(&out);
-        assert!(text.contains("missing  panda      none\n"), "{text}");
+        assert!(text.contains("missing  panda       none\n"), "{text}");
         assert!(text.contains("pandacap panda install --target arm\n"), "{text}");
         assert!(text.ends_with("cannot yet record arm guests.\n"), "{text}");
         Ok(())

@@ -86,6 +86,9 @@ pub enum PluginError {
         /// Where it searches.
         searched: Vec<PathBuf>,
     },
+    /// The folder that was named.
+    #[error("--dir {}: there is no such folder", .0.display())]
+    NoDir(PathBuf),
     /// One folder holds the plugins of one target.
     #[error("--dir names one folder, and each target has its own: name one --target")]
     OneTarget,
@@ -113,7 +116,7 @@ impl PluginError {
         match self {
             PluginError::Panda(_) | PluginError::Dist(_) | PluginError::NoFolder { .. } => Exit::Missing,
             PluginError::New(NewError::Unknown(_)) => Exit::Missing,
-            PluginError::New(_) | PluginError::OneTarget => Exit::Usage,
+            PluginError::New(_) | PluginError::OneTarget | PluginError::NoDir(_) => Exit::Usage,
             PluginError::Refused { .. } | PluginError::Io { .. } => Exit::Failed,
         }
     }
@@ -295,7 +298,8 @@ impl Place {
             match Panda::find(&context.home, &context.selection, target) {
                 Ok(panda) => {
                     let dir = match &self.dir {
-                        Some(dir) => dir.clone(),
+                        Some(dir) if dir.is_dir() => dir.clone(),
+                        Some(dir) => return Err(PluginError::NoDir(dir.clone())),
                         None => searched_first(&panda)?,
                     };
                     folders.push((panda, Folder::open(target, dir)?));

@@ -20,14 +20,13 @@ use crate::vm::{NoPlugin, PluginSpec};
 /// Where the lines of a dry run put plugins that PANDA does not have.
 const PLUGINS: &str = "panda-dir";
 
-/// What was typed.
+/// Replay a trace, with plugins if you like
 ///
 /// Rebuilds the machine from the trace's manifest and replays the recording on it, instruction by instruction.
 /// The trace is only read: neither the disk image nor the overlay is needed, for what the guest read from its
 /// disk is in the recording. What plugins print goes to standard output, and the files that they write to the
 /// current folder. Exits with 0 only when the replay came to the recording's end, else with 4.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// The trace's folder
     #[arg(value_name = "TRACE")]
@@ -133,7 +132,7 @@ impl Args {
             replay => replay?,
         };
         let exit = if replay.failure.is_none() { Exit::Done } else { Exit::Unverified };
-        report(&trace, replay, context.json)?;
+        report(&trace, replay, !more.is_empty(), context.json)?;
         Ok(exit)
     }
 
@@ -199,7 +198,8 @@ fn show(what: &ReplayOf<'_>, interrupt: &Interrupt, name: &str, json: bool) -> R
     }
 }
 
-fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
+/// `watched`: whether anything was loaded that can fail in the recording's stead.
+fn report(trace: &Trace, replay: Replay, watched: bool, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let instructions = trace.manifest.recording.instructions;
     let Replay { failure, seconds } = replay;
@@ -219,7 +219,13 @@ fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
             )
         }
         Some(failure) => {
-            eprintln!("pandacap: {}: the recording does not replay: {failure}", trace.folder.display());
+            let folder = trace.folder.display();
+            eprintln!("pandacap: {folder}: the recording does not replay: {failure}");
+            if watched {
+                eprintln!(
+                    "pandacap: perhaps a plugin is to blame: `pandacap verify {folder}` replays it without any"
+                );
+            }
             Ok(())
         }
     }

@@ -77,7 +77,11 @@ fn expand(folder: PathBuf) -> Vec<PathBuf> {
 }
 
 fn unreadable(trace: PathBuf, error: &TraceError) -> Report {
-    let problems = vec![error.to_string()];
+    let problem = match error {
+        TraceError::NoManifest(_) => format!("not a trace: it has no {MANIFEST}"),
+        error => error.to_string(),
+    };
+    let problems = vec![problem];
     Report { trace, instructions: None, digests_ok: false, replay_ok: None, seconds: None, problems }
 }
 

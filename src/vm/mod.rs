@@ -19,7 +19,7 @@ pub use self::booted::{Sign, Signs};
 pub use self::disk::{Base, DiskError, Hold};
 pub use self::host::{NoMemory, NoSpace, check_memory, check_space};
 pub use self::net::{Nic, PortError, PortForward, Protocol};
-pub use self::overlays::Overlays;
+pub use self::overlays::{Overlays, how_many};
 pub use self::plugin::{NoPlugin, PluginSpec};
 pub use self::process::{Attached, Process, ProcessError};
 pub use self::tail::Tail;

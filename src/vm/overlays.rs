@@ -54,6 +54,11 @@ impl Overlays {
     }
 }
 
+/// So many traces, in words.
+pub fn how_many(count: usize) -> String {
+    if count == 1 { "one trace".to_owned() } else { format!("{count} traces") }
+}
+
 fn short_digest(path: &Path) -> String {
     let digest = format!("{:x}", Sha256::digest(path.as_os_str().as_bytes()));
     digest[..16].to_owned()
