@@ -193,6 +193,14 @@ pub struct Context {
     pub json: bool,
 }
 
+/// A reader that has read enough of the result is no failure, and changes nothing about the exit code.
+pub fn enough(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
 impl Cli {
     /// Reads what was typed and the configuration; help, and errors of what was typed, end the program.
     pub fn read(typed: Vec<OsString>) -> Result<Cli, ConfigError> {

@@ -9,11 +9,12 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, enough};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, Source};
 use crate::progress::Progress;
+use crate::terminal::complain;
 use crate::trace::{self, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 use crate::vm::{NoPlugin, PluginSpec};
 
@@ -52,6 +53,10 @@ pub struct Args {
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     qemu_arg: Vec<String>,
 
+    /// Take the trace's own further arguments for PANDA (`rec --qemu-arg`), which can do anything on this machine
+    #[arg(long)]
+    trust_args: bool,
+
     /// Print the command line instead of running it, quoted for a shell
     #[arg(long)]
     dry_run: bool,
@@ -89,6 +94,7 @@ impl ReplayTraceError {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "trace::lossy")]
     trace: &'a PathBuf,
     replayed: bool,
     failure: Option<String>,
@@ -112,7 +118,7 @@ impl Args {
         let own = tempfile::tempdir()?;
         let what = ReplayOf {
             panda: &panda,
-            machine: &manifest.machine,
+            machine: trace.machine(self.trust_args || self.dry_run).map_err(ReplayTraceError::from)?,
             folder: &std::env::current_dir()?,
             name: &recording,
             more: &more,
@@ -132,7 +138,7 @@ impl Args {
             replay => replay?,
         };
         let exit = if replay.failure.is_none() { Exit::Done } else { Exit::Unverified };
-        report(&trace, replay, !more.is_empty(), context.json)?;
+        enough(report(&trace, replay, !more.is_empty(), context.json))?;
         Ok(exit)
     }
 
@@ -220,11 +226,11 @@ fn report(trace: &Trace, replay: Replay, watched: bool, json: bool) -> io::Resul
         }
         Some(failure) => {
             let folder = trace.folder.display();
-            eprintln!("pandacap: {folder}: the recording does not replay: {failure}");
+            complain(format_args!("{folder}: the recording does not replay: {failure}"));
             if watched {
-                eprintln!(
-                    "pandacap: perhaps a plugin is to blame: `pandacap verify {folder}` replays it without any"
-                );
+                complain(format_args!(
+                    "perhaps a plugin is to blame: `pandacap verify {folder}` replays it without any"
+                ));
             }
             Ok(())
         }

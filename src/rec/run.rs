@@ -15,6 +15,7 @@ use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
+use crate::terminal::last_lines;
 use crate::vm::{Outside, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
@@ -256,9 +257,9 @@ impl Watch {
         }
     }
 
-    /// Takes what is new; whether there was output.
+    /// Takes what is new; whether there was anything.
     fn look(&mut self) -> io::Result<bool> {
-        self.story.follow(&mut self.events)?;
+        let told = self.story.follow(&mut self.events)?;
         self.look_for_boot()?;
         self.announce();
         let output = self.output.bytes()?;
@@ -266,10 +267,15 @@ impl Watch {
             // The output must not end up in the line of the spinner.
             self.progress = None;
             let mut out = io::stdout().lock();
-            out.write_all(&output)?;
-            out.flush()?;
+            // What is recorded does not depend on who reads along; all of it is in the trace.
+            if let Err(error) = out.write_all(&output).and_then(|()| out.flush()) {
+                self.show = false;
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    log::warn!("cannot show the command's output any more: {error}");
+                }
+            }
         }
-        Ok(!output.is_empty())
+        Ok(told || !output.is_empty())
     }
 
     fn look_for_boot(&mut self) -> io::Result<()> {
@@ -333,10 +339,7 @@ impl Watch {
 
 /// The end of what a file of the run says, to explain a failure with.
 fn said(folder: &Path, file: &str) -> String {
-    let text = fs::read(folder.join(file)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(5)..].join("\n  ");
+    let tail = last_lines(&folder.join(file), 5).unwrap_or_default().join("\n  ");
     if tail.is_empty() { format!("\n  ({file} is empty)") } else { format!("\n  {tail}") }
 }
 

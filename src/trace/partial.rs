@@ -86,7 +86,10 @@ impl Partial {
     }
 
     /// Writes the manifest, gets everything onto the disk, and gives the trace its name; returns its folder.
-    pub fn finish(self, manifest: &Manifest) -> Result<PathBuf, PartialError> {
+    ///
+    /// Where that fails, what is in it is left, as by [`Partial::leave`].
+    pub fn finish(mut self, manifest: &Manifest) -> Result<PathBuf, PartialError> {
+        self.left = true;
         let files = |error| PartialError::Files { folder: self.folder.clone(), error };
         let text = manifest.to_json().map_err(|error| files(error.into()))?;
         digest::sync_folder(&self.folder).map_err(files)?;
@@ -126,8 +129,8 @@ pub fn leftovers(out: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(partial).filter(|folder| is_left(folder)).filter(keep).collect()
 }
 
-/// Whether nobody works in this folder any more.
-fn is_left(folder: &Path) -> bool {
+/// Whether nobody works any more in this folder, which whoever does has locked.
+pub(crate) fn is_left(folder: &Path) -> bool {
     let Ok(lock) = File::open(folder) else { return false };
     // One that is about to be locked is younger than this.
     let age = lock.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());
@@ -160,6 +163,17 @@ mod tests {
         drop(first);
         Partial::claim(out.path(), "a").expect("free again").finish(&example()).expect("finished");
         assert!(matches!(Partial::claim(out.path(), "a"), Err(PartialError::Taken(_))));
+    }
+
+    #[test]
+    fn a_trace_that_cannot_take_its_name_is_left_and_not_lost() {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let partial = Partial::claim(out.path(), "a").expect("claimed");
+        let folder = partial.folder().to_owned();
+        fs::write(folder.join("a-rr-snp"), "recorded").expect("written");
+        fs::create_dir(out.path().join("a")).expect("made");
+        assert!(matches!(partial.finish(&example()), Err(PartialError::Taken(_))));
+        assert_eq!(fs::read(folder.join("a-rr-snp")).expect("still there"), b"recorded");
     }
 
     #[test]

@@ -136,6 +136,18 @@ fn warm_home(dir: &Path) -> PathBuf {
 }
 
 #[test]
+fn a_dry_run_boots_no_machine_to_make_a_state_that_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = warm_home(dir.path());
+    let warm = home.join("guests/tiny/warm");
+    fs::create_dir_all(warm.join("0123456789abcdef")).unwrap();
+    let printed = pandacap(&home).args(["rec", "--dry-run", "--", "true"]).assert().success();
+    printed.stdout(contains("-kernel").and(contains("-incoming").not()));
+    assert_eq!(fs::read_dir(&warm).unwrap().count(), 1);
+    assert!(warm.join("0123456789abcdef").exists());
+}
+
+#[test]
 fn a_warm_guest_takes_any_command_and_a_state_that_does_not_fit_is_never_used() {
     let dir = tempfile::tempdir().unwrap();
     let home = warm_home(dir.path());
