@@ -19,28 +19,31 @@ use crate::target::Target;
 use crate::trace::log::cli::{TraceCommand, TraceError};
 use crate::{maint, plugin, rec, replay, trace};
 
+/// The heading of the options that every command has.
+const EVERY_COMMAND: &str = "Every command";
+
 /// Records what a guest does, instruction by instruction, and proves that the recording replays.
 #[derive(Debug, Parser)]
 #[command(version = env!("PANDACAP_VERSION"), propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Where pandacap keeps PANDA and guests [default: pandacap's folder in the XDG data folder]
-    #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true)]
+    #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true, help_heading = EVERY_COMMAND)]
     home: Option<PathBuf>,
 
     /// The PANDA to use: its prefix, build folder, or program [default: the embedded one, else one on PATH]
-    #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true)]
+    #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true, help_heading = EVERY_COMMAND)]
     panda: Option<PathBuf>,
 
     /// The file with the options' defaults [default: ./pandacap.toml, else the one in the XDG configuration folder]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERY_COMMAND)]
     config: Option<PathBuf>,
 
-    /// Print one JSON document instead of text
-    #[arg(long, global = true)]
+    /// Print the result as one JSON document, for programs
+    #[arg(long, global = true, help_heading = EVERY_COMMAND)]
     json: bool,
 
-    /// Say more on standard error (-vv: everything)
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    /// Say on standard error which programs are run (-vv: and what else may matter when something goes wrong)
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = EVERY_COMMAND)]
     verbose: u8,
 
     #[command(subcommand)]
@@ -62,7 +65,7 @@ enum Command {
     /// Make, import and look after guests: what machines boot
     #[command(subcommand)]
     Guest(guest::command::Command),
-    /// Put recctrl into a PANDA's own plugin folder, or take it out
+    /// Put recctrl into a PANDA's own plugin folder, or take it out; begin a plugin of your own
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Say whether recording will work here, and what to do when it will not
@@ -75,22 +78,10 @@ enum Command {
         target: Target,
     },
 
-    /// Record what happens in a guest, and verify the recording
-    ///
-    /// Boots the tiny guest (Debian's kernel and busybox, fetched with apt the first time), runs the command in
-    /// it, and records exactly that command, from its first instruction to its last. The recording is then
-    /// replayed on a PANDA without recctrl, and kept as a trace: a folder with the recording, its manifest and
-    /// its logs, which `pandacap verify` checks at any time.
-    ///
-    /// The command's output is shown as it comes. Its exit status is part of the result; pandacap's own tells
-    /// whether there is a verified trace: 0 if so, 4 if it does not replay, 5 if the guest or its machine
-    /// failed, 130 after Ctrl-C, which keeps what was recorded until then.
     Rec(Box<rec::Args>),
 
-    /// Replay a trace, with plugins if you like
     Replay(replay::Args),
 
-    /// Boot a disk image to change it, without recording
     Maint(maint::Args),
 
     /// Check that traces are what was recorded, and that they replay

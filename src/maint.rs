@@ -13,10 +13,10 @@ use crate::rec::mib;
 use crate::target::Target;
 use crate::vm::{
     Attached, Base, DiskError, NoMemory, Overlays, PortError, PortForward, ProcessError, check_memory, drive,
-    network,
+    how_many, network,
 };
 
-/// What was typed.
+/// Boot a disk image to change it, without recording
 ///
 /// Boots the image with its serial console on this terminal (Ctrl-A X ends the machine). What you change is on
 /// the image afterwards, and every overlay on it becomes invalid: the disks of traces that were recorded from
@@ -24,7 +24,6 @@ use crate::vm::{
 ///
 /// Debian's qemu-system-x86_64 runs the machine where it is installed, with KVM if that is there; else PANDA.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// The disk image
     #[arg(short, long, value_name = "IMAGE")]
@@ -91,8 +90,8 @@ pub enum MaintError {
     },
     /// Traces need it as it is.
     #[error(
-        "{} is the base of the disks of {} traces ({}); change a copy of it, or say --force and lose their disks",
-        .image.display(), .traces.len(), list(.traces)
+        "{} is the base of the disks of {} ({}); change a copy of it, or say --force and lose their disks",
+        .image.display(), how_many(.traces.len()), list(.traces)
     )]
     Needed {
         /// The image.

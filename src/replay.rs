@@ -1,7 +1,9 @@
 //! `pandacap replay`: a trace, run again on the machine that it was recorded on, with plugins that look at it.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::HumanCount;
@@ -16,21 +18,26 @@ use crate::terminal::complain;
 use crate::trace::{self, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 use crate::vm::{NoPlugin, PluginSpec};
 
-/// What was typed.
+/// Where the lines of a dry run put plugins that PANDA does not have.
+const PLUGINS: &str = "panda-dir";
+
+/// Replay a trace, with plugins if you like
 ///
 /// Rebuilds the machine from the trace's manifest and replays the recording on it, instruction by instruction.
 /// The trace is only read: neither the disk image nor the overlay is needed, for what the guest read from its
 /// disk is in the recording. What plugins print goes to standard output, and the files that they write to the
 /// current folder. Exits with 0 only when the replay came to the recording's end, else with 4.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// The trace's folder
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
 
-    /// Load this PANDA plugin; repeat it for more
-    #[arg(long, value_name = "NAME[:ARG=VALUE,...]")]
+    /// Load this PANDA plugin, one of PANDA's or a file; repeat it for more
+    ///
+    /// A file has a slash in its name, which ends in panda_NAME.so or, as cargo makes it, libpanda_NAME.so:
+    /// --plugin target/release/libpanda_NAME.so:ARG=VALUE. `pandacap plugin new` starts one.
+    #[arg(long, value_name = "NAME|./FILE[:ARG=VALUE,...]")]
     plugin: Vec<PluginSpec>,
 
     /// The guest's operating system, in PANDA's words, for plugins that look into it:
@@ -108,24 +115,50 @@ impl Args {
         let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
         let more = self.more(&panda)?;
         let recording = std::path::absolute(&trace.folder)?.join(name).to_string_lossy().into_owned();
+        let own = tempfile::tempdir()?;
         let what = ReplayOf {
             panda: &panda,
             machine: trace.machine(self.trust_args || self.dry_run).map_err(ReplayTraceError::from)?,
             folder: &std::env::current_dir()?,
             name: &recording,
             more: &more,
+            panda_dir: Some(own.path()),
         };
         if self.dry_run {
-            writeln!(io::stdout(), "{}", what.shell())?;
+            self.dry(&what)?;
             return Ok(Exit::Done);
+        }
+        let plugins = panda.plugins_below(own.path());
+        fs::create_dir_all(&plugins)?;
+        for (file, place) in self.links(&plugins)? {
+            symlink(file, place)?;
         }
         let replay = match show(&what, &interrupt, name, context.json) {
             Err(ReplayError::Interrupted) => return Ok(Exit::Interrupted),
             replay => replay?,
         };
         let exit = if replay.failure.is_none() { Exit::Done } else { Exit::Unverified };
-        enough(report(&trace, replay, context.json))?;
+        enough(report(&trace, replay, !more.is_empty(), context.json))?;
         Ok(exit)
+    }
+
+    /// The links by which PANDA finds the user's own plugins.
+    fn links(&self, plugins: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        self.plugin.iter().filter_map(|plugin| plugin.link(plugins).transpose()).collect()
+    }
+
+    /// Prints the replay as lines for a shell.
+    fn dry(&self, what: &ReplayOf<'_>) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let plugins = what.panda.plugins_below(Path::new(PLUGINS));
+        let links = self.links(&plugins)?;
+        for (file, place) in &links {
+            let [plugins, file, place] = [&plugins, file, place].map(|path| path.to_string_lossy());
+            writeln!(out, "{}", shell_words::join(["mkdir", "-p", &plugins]))?;
+            writeln!(out, "{}", shell_words::join(["ln", "-sf", &file, &place]))?;
+        }
+        let own = if links.is_empty() { String::new() } else { format!("PANDA_DIR={PLUGINS} ") };
+        writeln!(out, "{own}{}", what.shell())
     }
 
     /// PANDA's arguments for what looks at the replay.
@@ -171,7 +204,8 @@ fn show(what: &ReplayOf<'_>, interrupt: &Interrupt, name: &str, json: bool) -> R
     }
 }
 
-fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
+/// `watched`: whether anything was loaded that can fail in the recording's stead.
+fn report(trace: &Trace, replay: Replay, watched: bool, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let instructions = trace.manifest.recording.instructions;
     let Replay { failure, seconds } = replay;
@@ -191,7 +225,13 @@ fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
             )
         }
         Some(failure) => {
-            complain(format_args!("{}: the recording does not replay: {failure}", trace.folder.display()));
+            let folder = trace.folder.display();
+            complain(format_args!("{folder}: the recording does not replay: {failure}"));
+            if watched {
+                complain(format_args!(
+                    "perhaps a plugin is to blame: `pandacap verify {folder}` replays it without any"
+                ));
+            }
             Ok(())
         }
     }

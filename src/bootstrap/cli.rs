@@ -45,8 +45,8 @@ pub struct Render {
     #[arg(long = "for", value_enum, default_value = "vm")]
     place: Place,
 
-    /// Give a variable of variables.toml another value (can be repeated)
-    #[arg(long, value_name = "KEY=VALUE")]
+    /// Give one of the bootstrap folder's variables another value; repeat it for more
+    #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<Setting>,
 
     /// Write the result into this new folder

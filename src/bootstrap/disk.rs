@@ -162,6 +162,7 @@ fn run(program: &'static str, command: &mut Command, out: &Path) -> Result<(), B
 
 fn output(program: &str, command: &mut Command) -> io::Result<Output> {
     command.env("LC_ALL", "C").stdin(Stdio::null());
+    log::info!("{}", crate::vm::shell(command));
     match command.output() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut elsewhere = Command::new(PathBuf::from("/usr/sbin").join(program));

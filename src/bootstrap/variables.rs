@@ -13,7 +13,7 @@ use crate::config::line_of;
 /// The file of the variables, in the bootstrap folder.
 pub(super) const FILE: &str = "variables.toml";
 
-/// A variable's value for one run: what `--set KEY=VALUE` says.
+/// A variable's value for one run: what `--set NAME=VALUE` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
     key: String,
@@ -28,7 +28,7 @@ impl FromStr for Setting {
             Some((key, value)) if !key.is_empty() => {
                 Ok(Setting { key: key.to_owned(), value: value.to_owned() })
             }
-            _ => Err("expected KEY=VALUE"),
+            _ => Err("expected NAME=VALUE"),
         }
     }
 }

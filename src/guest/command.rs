@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use clap::{Subcommand, ValueEnum};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use indicatif::HumanBytes;
 use serde_json::json;
 
 use super::import::{Import, import, shrink};
@@ -171,7 +172,7 @@ impl Command {
                     let sizes = json!({ "guest": name, "bytes_before": before, "bytes": after });
                     writeln!(out, "{sizes:#}")?;
                 } else {
-                    writeln!(out, "{name}: {:.1} MiB, was {:.1} MiB", mib(after), mib(before))?;
+                    writeln!(out, "{name}: {}, was {}", HumanBytes(after), HumanBytes(before))?;
                 }
             }
             Command::Ls => list(context)?,
@@ -200,7 +201,7 @@ impl Command {
 fn build(context: &Context, recipe: Recipe, name: Option<&str>) -> Result<Guest, Error> {
     let name = match (recipe, name) {
         (Recipe::Tiny, None) => return Ok(tiny::build(&context.home, Target::default(), false)?),
-        (Recipe::Tiny, Some(name)) => return Err(GuestError::Name(name.to_owned()).into()),
+        (Recipe::Tiny, Some(_)) => return Err(GuestError::TinyName.into()),
         (Recipe::Debian, name) => name.unwrap_or(debian::RECIPE),
     };
     let agent = dist::find("recctrlu", Target::X86_64)?;
@@ -238,9 +239,9 @@ fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> 
         writeln!(out, "{document:#}")?;
     } else if made {
         let seconds = began.elapsed().as_secs_f64();
-        writeln!(out, "{name} is warm: a state of {:.1} MiB, made in {seconds:.1} s", mib(bytes))?;
+        writeln!(out, "{name} is warm: a state of {}, made in {seconds:.1} s", HumanBytes(bytes))?;
     } else {
-        writeln!(out, "{name} is warm already: a state of {:.1} MiB", mib(bytes))?;
+        writeln!(out, "{name} is warm already: a state of {}", HumanBytes(bytes))?;
     }
     Ok(())
 }
@@ -271,7 +272,7 @@ fn list(context: &Context) -> Result<(), Error> {
             name.clone(),
             manifest.target.to_string(),
             format!("{} MiB", manifest.memory_mib),
-            format!("{:.1} MiB", mib(guest.bytes())),
+            HumanBytes(guest.bytes()).to_string(),
             manifest.disk.as_ref().map_or("-".to_owned(), |disk| disk.format.clone()),
             nic(manifest, "-"),
             origin(&manifest.origin),
@@ -279,9 +280,12 @@ fn list(context: &Context) -> Result<(), Error> {
     }
     writeln!(out, "{}", table.trim_fmt())?;
     drop(out);
-    for (name, guest) in guests {
+    if guests.is_empty() {
+        eprintln!("there is none yet: `pandacap guest build` and `pandacap guest import` make them");
+    }
+    for (_, guest) in guests {
         if let Err(error) = guest {
-            complain(format_args!("{name}: {error}"));
+            complain(error);
         }
     }
     Ok(())
@@ -313,12 +317,12 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
     row("target", manifest.target.to_string())?;
     row("memory", format!("{} MiB", manifest.memory_mib))?;
     if let (Some(disk), Some(path)) = (&manifest.disk, guest.disk()) {
-        row("disk", format!("{} ({}, {:.0} MiB)", path.display(), disk.format, mib(disk.bytes)))?;
+        row("disk", format!("{} ({}, {})", path.display(), disk.format, HumanBytes(disk.bytes)))?;
     }
     row("network", nic(manifest, "none"))?;
     if let Some(kernel) = guest.kernel() {
         row("kernel", kernel.display().to_string())?;
-        row("told", manifest.append.clone())?;
+        row("append", manifest.append.clone())?;
     }
     if let Some(login) = &manifest.login {
         let key = guest.folder.join(&login.key);
@@ -326,15 +330,11 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
     }
     row("from", origin(&manifest.origin))?;
     for (file, digest) in &manifest.files {
-        row("", format!("{:.12} {} ({:.1} MiB)", digest.sha256, file, mib(digest.bytes)))?;
+        row("file", format!("{file} ({}, SHA-256 {}...)", HumanBytes(digest.bytes), &digest.sha256[..12]))?;
     }
     Ok(())
 }
 
 fn nic(manifest: &GuestManifest, none: &str) -> String {
     manifest.nic.as_ref().map_or(none, Nic::model).to_owned()
-}
-
-fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

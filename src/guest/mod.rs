@@ -28,7 +28,7 @@ pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
-use crate::vm::{DiskError, Machine, Overlays};
+use crate::vm::{DiskError, Machine, Overlays, how_many};
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -56,13 +56,19 @@ pub enum GuestError {
     /// A machine runs it.
     #[error("the guest {0:?} is in use; end the machines that run it first")]
     InUse(String),
-    /// There is nothing to shrink.
-    #[error("the guest {0:?} has no disk")]
+    /// It cannot have another name.
+    #[error("the tiny guest is always called tiny: leave --name away; `guest build debian` takes one")]
+    TinyName,
+    /// There is no console to use, and nothing to shrink.
+    #[error(
+        "the guest {0:?} has no disk, and this is for guests that have one; `pandacap guest ls` shows which"
+    )]
     NoDisk(String),
     /// Traces would lose their disks.
     #[error(
-        "{traces} traces have their disks on the image of {name:?}, and could not be looked into any more (they would \
-         replay all the same); --force does it"
+        "the image of {name:?} is the base of the disks of {}: the traces would still replay, and their disks could \
+         not be read any more; --force does it",
+        how_many(*.traces)
     )]
     Needed {
         /// The guest.
@@ -123,7 +129,7 @@ impl GuestError {
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
         match self {
-            GuestError::Name(_) => Exit::Usage,
+            GuestError::Name(_) | GuestError::TinyName => Exit::Usage,
             GuestError::Root | GuestError::Unknown { .. } | GuestError::Target(_) => Exit::Missing,
             GuestError::Package(_) | GuestError::Tool(ToolError::Start { .. }) => Exit::Missing,
             _ => Exit::Failed,

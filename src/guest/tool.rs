@@ -33,6 +33,7 @@ const TOLD: usize = 5;
 
 /// Runs a program, and returns what it wrote to standard output.
 pub(super) fn run(command: &mut Command) -> Result<Vec<u8>, ToolError> {
+    log::info!("{}", words(command));
     let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output();
     let output = output.map_err(|error| start(command, error))?;
     if output.status.success() {

@@ -8,7 +8,6 @@ mod plugins;
 mod standin;
 mod wheel;
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,17 +63,15 @@ pub struct Panda {
 pub enum PandaError {
     /// No place has one.
     #[error(
-        "no PANDA for {target}: {} is not there, nor is panda-system-{target} in a folder of PATH ({}); \
+        "no PANDA for {target}: none is installed ({} is not there), and no panda-system-{target} is on PATH; \
          install one with `pandacap panda install --target {target}`",
-        .embedded.display(), list(.path)
+        .embedded.display()
     )]
     NotFound {
         /// What was searched for.
         target: Target,
         /// Where the embedded one would be.
         embedded: PathBuf,
-        /// The folders that were looked into.
-        path: Vec<PathBuf>,
     },
     /// The place that was named has none.
     #[error(
@@ -123,12 +120,10 @@ impl Panda {
             Ok(None) => {}
             Err(error) => return Err(PandaError::Embedded { target, error }),
         }
-        let mut path: Vec<PathBuf> = selection.path.iter().flat_map(std::env::split_paths).collect();
-        let mut known = HashSet::new();
-        path.retain(|folder| known.insert(folder.clone()));
-        match path.iter().map(|folder| folder.join(program_name(target))).find(|program| program.is_file()) {
+        let path = selection.path.iter().flat_map(std::env::split_paths);
+        match path.map(|folder| folder.join(program_name(target))).find(|program| program.is_file()) {
             Some(program) => Panda::at(&program, target, Source::Path),
-            None => Err(PandaError::NotFound { target, embedded: embedded.program(target), path }),
+            None => Err(PandaError::NotFound { target, embedded: embedded.program(target) }),
         }
     }
 

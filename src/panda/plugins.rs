@@ -30,18 +30,18 @@ pub enum LoadError {
 }
 
 impl Panda {
+    /// Where it looks for plugins first, below the folder that `PANDA_DIR` names.
+    pub fn plugins_below(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}-softmmu/panda/plugins", self.target))
+    }
+
     /// Makes `folder` one that `PANDA_DIR` can point at, with `plugin` as its only one, recctrl.
     ///
     /// PANDA searches that folder first and then its own, so its other plugins are found as well.
     pub fn plugin_folder(&self, folder: &Path, plugin: &Path) -> io::Result<()> {
-        let link = self.recctrl_in(folder);
-        fs::create_dir_all(link.parent().unwrap_or(folder))?;
-        symlink(plugin, link)
-    }
-
-    /// Where PANDA looks for recctrl when `PANDA_DIR` is `folder`.
-    pub fn recctrl_in(&self, folder: &Path) -> PathBuf {
-        folder.join(format!("{}-softmmu/panda/plugins/panda_recctrl.so", self.target))
+        let plugins = self.plugins_below(folder);
+        fs::create_dir_all(&plugins)?;
+        symlink(plugin, plugins.join("panda_recctrl.so"))
     }
 
     /// Starts PANDA with `plugin` and no machine, and has it quit: whether it loads.

@@ -8,7 +8,7 @@ use crate::bootstrap::Setting;
 use crate::target::Target;
 use crate::vm::{Nic, PluginSpec, PortForward};
 
-/// What was typed.
+/// Record what happens in a guest, and verify the recording
 ///
 /// With a command: boots the guest, runs the command in it, and records exactly that command, from its first
 /// instruction to its last. The command's output is shown as it comes; its exit status is part of the result
@@ -25,8 +25,10 @@ use crate::vm::{Nic, PluginSpec, PortForward};
 ///
 /// A disk image is never written to: what the guest writes goes to a thin overlay, which becomes part of the
 /// trace (disk.qcow2).
+///
+/// Exit code 0: there is a verified trace. 4: it does not replay. 5: the guest or its machine failed. 130: Ctrl-C,
+/// which keeps what was recorded until then.
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
 pub struct Args {
     /// The run's name: letters, digits, `.`, `_` and `-` [default: what is run, and the time]
     #[arg(long, visible_alias = "run-id")]
@@ -113,8 +115,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap", help_heading = "Machine")]
     pub(super) set: Vec<Setting>,
 
-    /// Load this PANDA plugin while recording; repeat it for more
-    #[arg(long, value_name = "NAME[:ARG=VALUE,...]", help_heading = "Recording")]
+    /// Load this PANDA plugin while recording, one of PANDA's or a file; repeat it for more
+    #[arg(long, value_name = "NAME|./FILE[:ARG=VALUE,...]", help_heading = "Recording")]
     pub(super) plugin: Vec<PluginSpec>,
 
     /// Record from the first open session to the last close
@@ -122,7 +124,7 @@ pub struct Args {
     pub(super) sessions: bool,
 
     /// End the run after so many recordings
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Recording")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command", help_heading = "Recording")]
     pub(super) nrec: Option<u32>,
 
     /// End each recording after so many seconds

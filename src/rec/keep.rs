@@ -210,7 +210,8 @@ fn verify(
 ) -> Result<Option<Verification>, RecError> {
     let mut log = io::BufWriter::new(File::create(folder.join(REPLAY_LOG))?);
     let progress = Progress::percent(&format!("replaying {name}"));
-    let what = ReplayOf { panda: plan.panda, machine: &plan.subject.machine, folder, name, more: &[] };
+    let machine = &plan.subject.machine;
+    let what = ReplayOf { panda: plan.panda, machine, folder, name, more: &[], panda_dir: None };
     let mut written = Ok(());
     let replayed = replay(&what, interrupt, |line| {
         if let Some(step) = line.step {

@@ -61,7 +61,9 @@ pub enum RecError {
         asked: Target,
     },
     /// The tiny guest does nothing by itself.
-    #[error("what is to be recorded? give the tiny guest a command after `--`, or boot an image with --disk")]
+    #[error(
+        "what is to be recorded? give the tiny guest a command after `--`, or take a guest with a disk (--guest, --disk)"
+    )]
     NoCommand,
     /// The tiny guest has no disk driver.
     #[error(
@@ -258,7 +260,7 @@ impl Args {
         {
             return Err(RecError::Name(name.clone()));
         }
-        let mut subject = Subject::of(self, &context.home)?;
+        let mut subject = Subject::of(self, context)?;
         let panda = Panda::find(&context.home, &context.selection, subject.target)?;
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
@@ -301,7 +303,7 @@ impl Args {
         let Some(partial) = claimed else {
             let folder = std::path::absolute(&self.out)?.join(&name);
             let mut out = io::stdout().lock();
-            plan.dry(&folder).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            plan.dry(&folder)?.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             return Ok(None);
         };
         for (asked, ready) in self.port_fwd.iter().zip(&forwards).filter(|(asked, _)| asked.host == 0) {

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -90,19 +91,30 @@ impl Plan<'_> {
         self.subject.machine.record_args(self.subject.boot(), outside, &self.recctrl_args, self.plugins)
     }
 
+    fn plugins_folder(&self) -> PathBuf {
+        self.panda.plugins_below(Path::new(PLUGINS))
+    }
+
+    /// The links by which PANDA finds recctrl and the user's own plugins.
+    fn links(&self) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        let plugins = self.plugins_folder();
+        let recctrl = (self.recctrl.to_owned(), plugins.join("panda_recctrl.so"));
+        let own = self.plugins.iter().filter_map(|plugin| plugin.link(&plugins).transpose());
+        std::iter::once(Ok(recctrl)).chain(own).collect()
+    }
+
     /// The run as lines for a shell.
-    pub(super) fn dry(&self, folder: &Path) -> Vec<String> {
+    pub(super) fn dry(&self, folder: &Path) -> io::Result<Vec<String>> {
         let folder = folder.to_string_lossy();
         let quote = |words: &[&str]| shell_words::join(words);
-        let link = self.panda.recctrl_in(Path::new(PLUGINS));
-        let plugins = link.parent().unwrap_or(Path::new(PLUGINS)).to_string_lossy();
-        let (link, recctrl) = (link.to_string_lossy(), self.recctrl.to_string_lossy());
         let mut lines = vec![
             quote(&["mkdir", "-p", &folder]),
             quote(&["cd", &folder]),
-            quote(&["mkdir", "-p", &plugins]),
-            quote(&["ln", "-s", &recctrl, &link]),
+            quote(&["mkdir", "-p", &self.plugins_folder().to_string_lossy()]),
         ];
+        for (file, place) in self.links()? {
+            lines.push(quote(&["ln", "-s", &file.to_string_lossy(), &place.to_string_lossy()]));
+        }
         match self.subject.base() {
             Some(base) => {
                 lines.push(format!("qemu-img {}", shell_words::join(base.overlay_args(DISK))));
@@ -117,12 +129,15 @@ impl Plan<'_> {
         let mut command = self.panda.command();
         command.args(self.arguments());
         lines.push(format!("PANDA_DIR={PLUGINS} {}", shell(&command)));
-        lines
+        Ok(lines)
     }
 
     /// Runs it in `folder`, where its subject is prepared.
     pub(super) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
-        self.panda.plugin_folder(&folder.join(PLUGINS), self.recctrl)?;
+        fs::create_dir_all(folder.join(self.plugins_folder()))?;
+        for (file, place) in self.links()? {
+            symlink(file, folder.join(place))?;
+        }
         let arguments = self.arguments();
         let log = File::create(folder.join(PANDA_LOG))?;
         let mut command: Command = self.panda.command();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use super::args::Args;
 use super::{BOOTSTRAP, CONSOLE, DISK, INITRAMFS, OUTPUT, RecError};
 use crate::bootstrap::{self, Bootstrap, GuestCommand, Place, Setting};
+use crate::cli::Context;
 use crate::digest::FileDigest;
 use crate::dist;
 use crate::guest::{Guest, GuestError, Warm, WarmKey, startup, tiny, warm};
@@ -61,7 +62,7 @@ enum Kind {
 
 impl Subject {
     /// The guest that was asked for.
-    pub(super) fn of(args: &Args, home: &Path) -> Result<Subject, RecError> {
+    pub(super) fn of(args: &Args, context: &Context) -> Result<Subject, RecError> {
         let mut subject = match &args.disk {
             Some(image) => Subject::image(args, image)?,
             None if args.guest == tiny::RECIPE && args.bootstrap.is_some() => {
@@ -69,9 +70,11 @@ impl Subject {
             }
             None if args.guest == tiny::RECIPE && args.command.is_empty() => return Err(RecError::NoCommand),
             None if args.guest == tiny::RECIPE => {
-                Subject::guest(Guest::ready_tiny(home, args.target.unwrap_or_default())?)?
+                // Before it is fetched: without a PANDA it is of no use.
+                Panda::find(&context.home, &context.selection, Target::default())?;
+                Subject::guest(Guest::ready_tiny(&context.home, args.target.unwrap_or_default())?)?
             }
-            None => Subject::guest(Guest::open(home, &args.guest)?)?,
+            None => Subject::guest(Guest::open(&context.home, &args.guest)?)?,
         };
         match (&subject.kind, args.target) {
             (Kind::Startup(_), _) if args.bootstrap.is_some() => return Err(RecError::TinyBootstrap),

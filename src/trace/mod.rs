@@ -43,7 +43,10 @@ const MANIFEST_BYTES: u64 = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// It has no manifest.
-    #[error("{} is not a trace: {error}", .path.display())]
+    #[error("{} is not a trace: it has no {MANIFEST}; name the folder that `pandacap rec` printed", .0.display())]
+    NoManifest(PathBuf),
+    /// Its manifest cannot be read.
+    #[error("cannot read {}: {error}", .path.display())]
     Unreadable {
         /// The manifest.
         path: PathBuf,
@@ -87,6 +90,9 @@ impl Trace {
         match read(&path).map(|text| Manifest::parse(&text)) {
             Ok(Ok(manifest)) => Ok(Trace { folder: folder.to_owned(), manifest }),
             Ok(Err(error)) => Err(TraceError::Manifest { path, error }),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(TraceError::NoManifest(folder.to_owned()))
+            }
             Err(error) => Err(TraceError::Unreadable { path, error }),
         }
     }

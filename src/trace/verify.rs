@@ -86,7 +86,11 @@ fn expand(folder: PathBuf) -> Vec<PathBuf> {
 }
 
 fn unreadable(trace: PathBuf, error: &TraceError) -> Report {
-    let problems = vec![error.to_string()];
+    let problem = match error {
+        TraceError::NoManifest(_) => format!("not a trace: it has no {MANIFEST}"),
+        error => error.to_string(),
+    };
+    let problems = vec![problem];
     Report { trace, instructions: None, digests_ok: false, replay_ok: None, seconds: None, problems }
 }
 
@@ -111,8 +115,14 @@ fn verify(trace: &Trace, trusted: bool, context: &Context, interrupt: &Interrupt
     };
     if let Some(machine) = machine {
         let progress = Progress::percent(&format!("replaying {}", manifest.name));
-        let what =
-            ReplayOf { panda: &panda, machine, folder: &trace.folder, name: &manifest.name, more: &[] };
+        let what = ReplayOf {
+            panda: &panda,
+            machine,
+            folder: &trace.folder,
+            name: &manifest.name,
+            more: &[],
+            panda_dir: None,
+        };
         let Replay { failure, seconds } = replay(&what, interrupt, |line| {
             if let Some(step) = line.step {
                 progress.reach(step.percent);

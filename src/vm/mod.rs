@@ -19,7 +19,7 @@ pub use self::booted::{PANIC, Sign, Signs};
 pub use self::disk::{Base, DiskError, Hold};
 pub use self::host::{NoMemory, NoSpace, available_memory, check_memory, check_space, free_space};
 pub use self::net::{Nic, PortError, PortForward, Protocol};
-pub use self::overlays::Overlays;
+pub use self::overlays::{Overlays, how_many};
 pub use self::plugin::{NoPlugin, PluginSpec};
 pub use self::process::{Attached, Process, ProcessError};
 pub use self::tail::Tail;

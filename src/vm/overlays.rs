@@ -63,6 +63,11 @@ impl Overlays {
     }
 }
 
+/// So many traces, in words.
+pub fn how_many(count: usize) -> String {
+    if count == 1 { "one trace".to_owned() } else { format!("{count} traces") }
+}
+
 /// Whether the link was made so long ago that its trace must have been there.
 fn is_old(link: &Path) -> bool {
     let made = fs::symlink_metadata(link).and_then(|link| link.modified());

@@ -11,7 +11,7 @@ use rustix::process::{
     Pid, Signal, getppid, kill_process, kill_process_group, set_parent_process_death_signal,
 };
 
-use super::qmp;
+use super::{qmp, shell};
 use crate::interrupt::Interrupt;
 
 /// How long PANDA may take to end when it is asked to; a recording's log is written meanwhile.
@@ -48,6 +48,7 @@ impl Process {
     pub fn start(mut command: Command, folder: &Path) -> Result<Process, ProcessError> {
         let program = PathBuf::from(command.get_program());
         command.current_dir(folder).stdin(Stdio::null()).process_group(0);
+        log::info!("in {}: {}", folder.display(), shell(&command));
         let child = tied(&mut command).spawn().map_err(|error| ProcessError::Start { program, error })?;
         Ok(Process { child, folder: folder.to_owned() })
     }
@@ -121,6 +122,7 @@ impl Attached {
     /// Starts it on the program's own terminal. Call it from a thread that stays.
     pub fn start(mut command: Command) -> Result<Attached, ProcessError> {
         let program = PathBuf::from(command.get_program());
+        log::info!("{}", shell(&command));
         tied(&mut command).spawn().map(Attached).map_err(|error| ProcessError::Start { program, error })
     }
 

@@ -123,7 +123,7 @@ fn what_is_wrong_in_a_folder_is_named_with_its_line_and_nothing_is_written() {
     {
         render(dir.path(), &["--set", set]).code(1).stderr(contains(said));
     }
-    render(dir.path(), &["--set", "uid"]).code(2).stderr(contains("expected KEY=VALUE"));
+    render(dir.path(), &["--set", "uid"]).code(2).stderr(contains("expected NAME=VALUE"));
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn an_imported_image_is_listed_shrinks_and_goes() {
         .args(["guest", "inspect", "--check", "mine"])
         .assert()
         .success()
-        .stdout(contains("qcow2, 64 MiB"));
+        .stdout(contains("qcow2, 64.00 MiB"));
     assert!(fs::read(&image).unwrap() == before, "the image itself has changed");
 
     pandacap(&home).args(["guest", "rm", "mine"]).assert().success();
@@ -95,6 +95,15 @@ fn an_image_that_cannot_be_booted_is_refused_by_name_and_nothing_is_made() {
             .stderr(contains(why).and(contains(file.to_str().unwrap())));
     }
     assert!(!home.exists(), "something was made");
+}
+
+#[test]
+fn where_there_is_no_guest_it_is_said_how_to_make_one() {
+    let dir = tempfile::tempdir().unwrap();
+    pandacap(dir.path()).args(["guest", "ls"]).assert().success().stderr(contains("pandacap guest build"));
+    pandacap(dir.path()).args(["guest", "shell", "x"]).assert().code(3).stderr(contains("pandacap guest ls"));
+    let named = pandacap(dir.path()).args(["guest", "build", "tiny", "--name", "x"]).assert();
+    named.code(2).stderr(contains("leave --name away"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn an_image_that_traces_depend_on_is_changed_by_force_only() {
     maint(&image)
         .assert()
         .code(1)
-        .stderr(contains("the base of the disks of 1 traces").and(contains("--force")));
+        .stderr(contains("the base of the disks of one trace").and(contains("--force")));
     assert_eq!(on_image(&image, "/note"), "");
     maint(&image).arg("--force").assert().success();
     assert_eq!(on_image(&image, "/note"), "changed\n");

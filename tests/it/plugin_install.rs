@@ -57,6 +57,10 @@ fn a_folder_of_ones_own_takes_it_as_well() {
 
     let two = pandacap(home.path()).args(["plugin", "status", "--dir", dir, "--target", "arm,i386"]).assert();
     two.code(2).stderr(contains("each target has its own"));
+    for what in ["install", "status"] {
+        let nowhere = pandacap(home.path()).args(["plugin", what, "--dir", "/nowhere"]).assert();
+        nowhere.code(2).stderr(contains("/nowhere: there is no such folder"));
+    }
 }
 
 #[test]

@@ -139,6 +139,23 @@ fn the_commands_output_is_shown_as_it_comes_and_the_result_after_it() {
 }
 
 #[test]
+fn without_a_panda_no_guest_is_fetched() {
+    let (out, home) = (out(), out());
+    let mut rec = pandacap(home.path());
+    rec.env("PATH", "/nowhere").args(["rec", "--out"]).arg(out.path()).args(["--", "true"]);
+    rec.assert().code(3).stderr(contains("pandacap panda install").and(contains("fetching").not()));
+    assert_eq!(entries(home.path()), [""; 0]);
+}
+
+#[test]
+fn what_counts_recordings_of_a_guest_has_no_meaning_for_one_command() {
+    let out = out();
+    for option in [&["--nrec", "1"][..], &["--sessions"]] {
+        rec(out.path(), option).arg("true").assert().code(2).stderr(contains(option[0]));
+    }
+}
+
+#[test]
 fn a_command_that_the_guest_does_not_have_leaves_nothing_behind() {
     let out = out();
     rec(out.path(), &[])
