@@ -330,7 +330,7 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
     }
     row("from", origin(&manifest.origin))?;
     for (file, digest) in &manifest.files {
-        row("file", format!("{file} ({}, SHA-256 {}...)", HumanBytes(digest.bytes), &digest.sha256[..12]))?;
+        row("file", format!("{file} ({}, SHA-256 {:.12}...)", HumanBytes(digest.bytes), digest.sha256))?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{home, pandacap};
 
@@ -104,6 +104,23 @@ fn where_there_is_no_guest_it_is_said_how_to_make_one() {
     pandacap(dir.path()).args(["guest", "shell", "x"]).assert().code(3).stderr(contains("pandacap guest ls"));
     let named = pandacap(dir.path()).args(["guest", "build", "tiny", "--name", "x"]).assert();
     named.code(2).stderr(contains("leave --name away"));
+}
+
+#[test]
+fn a_digest_of_any_length_is_shown_and_does_not_fit() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("guests/g");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("vmlinuz"), "").unwrap();
+    let manifest = json!({
+        "schema": 2, "target": "x86_64", "memory_mib": 256, "append": "", "booted": { "ssh": 22 },
+        "origin": { "imported": { "from": "/disk" } },
+        "files": { "vmlinuz": { "bytes": 0, "sha256": "ab" } },
+    });
+    fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    let inspect = |more: &[&str]| pandacap(home.path()).args(["guest", "inspect", "g"]).args(more).assert();
+    inspect(&[]).success().stdout(contains("SHA-256 ab..."));
+    inspect(&["--check"]).code(1).stderr(contains("vmlinuz has changed"));
 }
 
 #[test]
