@@ -14,8 +14,10 @@ const TIMES: u32 = 20;
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    println!("| target | machine | agent bytes | recorded by recctrl | replay without it | control run |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "| target | PANDA | machine | guest | agent bytes | loads, records | start gap 0 | replay without it | control run |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
     for kind in KINDS {
         if wanted.as_ref().is_some_and(|wanted| wanted != kind.target.name()) {
             continue;
@@ -28,12 +30,17 @@ fn main() {
         );
         let (ours, control) = (foreign.by_recctrl(TIMES), foreign.by_monitor(TIMES));
         println!(
-            "| {} | `{}` | {} | {} of {TIMES} | {} | {} of {} |",
+            "| {} | {} | {} | `{}` | {} | {} of {TIMES} | {} of {} | {} of {} | {} of {} |",
             kind.target,
-            kind.machine,
+            foreign.panda.version,
+            if kind.machine.is_empty() { "default".to_owned() } else { format!("`{}`", kind.machine) },
+            kind.kernel,
             foreign.agent_bytes(),
             ours.made,
+            ours.exact,
+            ours.made,
             ours.replayed,
+            ours.made,
             control.replayed,
             control.made,
         );

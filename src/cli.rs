@@ -65,7 +65,7 @@ enum Command {
     /// Make, import and look after guests: what machines boot
     #[command(subcommand)]
     Guest(guest::command::Command),
-    /// Put recctrl into a PANDA's own plugin folder, or take it out
+    /// Put recctrl into a PANDA's own plugin folder, or take it out; begin a plugin of your own
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Say whether recording will work here, and what to do when it will not
@@ -191,6 +191,14 @@ pub struct Context {
     pub selection: Selection,
     /// Print JSON.
     pub json: bool,
+}
+
+/// A reader that has read enough of the result is no failure, and changes nothing about the exit code.
+pub fn enough(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
 }
 
 impl Cli {

@@ -20,7 +20,11 @@ pub struct FileDigest {
 impl FileDigest {
     /// Reads the file.
     pub fn of(path: &Path) -> io::Result<FileDigest> {
-        let mut file = File::open(path)?;
+        FileDigest::read(&mut File::open(path)?)
+    }
+
+    /// Reads the rest of an open file.
+    pub fn read(file: &mut impl Read) -> io::Result<FileDigest> {
         let (mut hasher, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 18]);
         loop {
             match file.read(&mut buffer)? {
@@ -32,6 +36,11 @@ impl FileDigest {
             }
         }
     }
+}
+
+/// The SHA-256 of bytes, in hex.
+pub fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
 
 /// Writes a file that is either the old one or the new one, whatever happens meanwhile.

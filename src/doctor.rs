@@ -12,6 +12,7 @@ use crate::dist::{self, DistError};
 use crate::exit::Exit;
 use crate::panda::{self, Fit, Panda, PandaError, Selection, Source};
 use crate::target::Target;
+use crate::vm::{available_memory, free_space};
 
 const MIB: u64 = 1 << 20;
 /// Room for PANDA, the tiny guest and one trace of it.
@@ -196,8 +197,8 @@ fn libraries(home: &Path, target: Target) -> Check {
 fn disk(home: &Path) -> Check {
     // The home may not be there yet; what counts is the disk that it would be on.
     let there = home.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
-    let free = match rustix::fs::statvfs(there) {
-        Ok(disk) => disk.f_bavail * disk.f_frsize,
+    let free = match free_space(there) {
+        Ok(free) => free,
         Err(error) => {
             let found = format!("cannot tell how much room {} has: {error}", there.display());
             return Check { name: "disk", state: State::Warning, found, mend: None };
@@ -215,8 +216,7 @@ fn disk(home: &Path) -> Check {
 }
 
 fn memory() -> Check {
-    let found = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text));
-    let (state, found) = match found {
+    let (state, found) = match available_memory() {
         Some(free) if free < MEMORY => (State::Missing, format!("{} MiB available", free / MIB)),
         Some(free) => (State::Ok, format!("{} MiB available", free / MIB)),
         None => (State::Warning, "cannot tell how much is available".to_owned()),
@@ -224,13 +224,6 @@ fn memory() -> Check {
     let mend =
         (state == State::Missing).then(|| format!("end other programs: {} MiB are needed", MEMORY / MIB));
     Check { name: "memory", state, found, mend }
-}
-
-/// The bytes of memory that a new program can have, from `/proc/meminfo`.
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes << 10)
 }
 
 fn kvm() -> Check {
@@ -259,20 +252,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn available_memory_is_read_in_bytes() {
-        let meminfo = "MemTotal:       24600000 kB\nMemAvailable:   23000000 kB\nBuffers: 1 kB\n";
-        assert_eq!(available(meminfo), Some(23_000_000 << 10));
-        assert_eq!(available("MemTotal: 1 kB\n"), None);
-    }
-
-    #[test]
     fn one_missing_thing_is_told_with_what_mends_it() -> io::Result<()> {
         let checks =
             vec![ok("pip", "pip3".to_owned()), missing("panda", "none".to_owned(), install(Target::Arm))];
         let mut out = Vec::new();
         print(&Report { target: Target::Arm, ready: false, checks }, &mut out)?;
         let text = String::from_utf8_lossy(&out);
-        assert!(text.contains("missing  panda      none\n"), "{text}");
+        assert!(text.contains("missing  panda       none\n"), "{text}");
         assert!(text.contains("pandacap panda install --target arm\n"), "{text}");
         assert!(text.ends_with("cannot yet record arm guests.\n"), "{text}");
         Ok(())

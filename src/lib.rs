@@ -18,5 +18,6 @@ pub mod progress;
 pub mod rec;
 pub mod replay;
 pub mod target;
+pub mod terminal;
 pub mod trace;
 pub mod vm;

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use pandacap::cli::Cli;
 use pandacap::exit::Exit;
+use pandacap::terminal;
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {
-            eprintln!("pandacap: {error}");
+            terminal::complain(error);
             return Exit::Usage.into();
         }
     };
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("pandacap: {error:#}");
+            terminal::complain(&error);
             error.exit().into()
         }
     }

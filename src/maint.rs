@@ -4,8 +4,6 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
-use std::thread::sleep;
-use std::time::Duration;
 
 use crate::cli::{Context, Error};
 use crate::exit::Exit;
@@ -17,9 +15,6 @@ use crate::vm::{
     Attached, Base, DiskError, NoMemory, Overlays, PortError, PortForward, ProcessError, check_memory, drive,
     how_many, network,
 };
-
-/// How often the machine is looked at.
-const TICK: Duration = Duration::from_millis(50);
 
 /// Boot a disk image to change it, without recording
 ///
@@ -151,7 +146,9 @@ impl Args {
         let base = Base::inspect(&self.disk)?;
         let read_only = |error| MaintError::ReadOnly { image: base.path.clone(), error };
         OpenOptions::new().read(true).write(true).open(&base.path).map_err(read_only)?;
-        let traces = Overlays::of(&context.home).on(&base)?;
+        // First of all: a run that is about to end is about to leave a trace.
+        let _hold = (!self.dry_run).then(|| base.hold_alone()).transpose()?;
+        let traces = Overlays::of(&context.home).on(&base.path)?;
         if !self.force && !traces.is_empty() {
             return Err(MaintError::Needed { image: base.path, traces });
         }
@@ -163,22 +160,14 @@ impl Args {
             writeln!(io::stdout(), "{}", crate::vm::shell(&command))?;
             return Ok(Exit::Done);
         }
-        let _hold = base.hold_alone()?;
         eprintln!("pandacap: overlays on {} become invalid once it is changed", base.path.display());
         for forward in &forwards {
             eprintln!("port {} of the guest is port {} of this machine", forward.guest, forward.host);
         }
-        let mut machine = Attached::start(command)?;
-        loop {
-            match machine.ended()? {
-                Some(status) if status.success() => return Ok(Exit::Done),
-                Some(status) => return Err(MaintError::Failed(status)),
-                None if interrupt.is_set() => {
-                    machine.terminate()?;
-                    return Ok(Exit::Interrupted);
-                }
-                None => sleep(TICK),
-            }
+        match Attached::start(command)?.wait(&interrupt)? {
+            Some(status) if status.success() => Ok(Exit::Done),
+            Some(status) => Err(MaintError::Failed(status)),
+            None => Ok(Exit::Interrupted),
         }
     }
 

@@ -1,10 +1,13 @@
-//! recctrl in a PANDA's own plugin folder: put in when that PANDA loads it, and taken out without a trace.
+//! recctrl in a PANDA's own plugin folder: put in when that PANDA loads it, and taken out without a trace; and
+//! plugins of one's own, begun.
 //!
 //! ```text
 //! panda_recctrl.so             ours
 //! panda_recctrl.so.json        [`Record`]: that it is ours
 //! panda_recctrl.so.upstream    what was there before, if anything
 //! ```
+
+mod new;
 
 use std::fs;
 use std::io::{self, Write};
@@ -15,6 +18,7 @@ use std::process::Stdio;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 
+use self::new::{New, NewError};
 use crate::cli::{Context, Error};
 use crate::digest::{self, FileDigest};
 use crate::dist::{self, DistError};
@@ -26,7 +30,7 @@ const FILE: &str = "panda_recctrl.so";
 /// The version of [`Record`].
 const SCHEMA: u32 = 1;
 
-/// What can be done about the plugin.
+/// What can be done about plugins.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Put recctrl in, if this PANDA loads it
@@ -38,6 +42,15 @@ pub enum Command {
     Uninstall(Place),
     /// Say whose recctrl each PANDA would load
     Status(Place),
+    /// Begin a plugin of your own, in Rust
+    ///
+    /// Makes a crate that builds at once: a plugin with an argument, two callbacks and lines of log, on the crate
+    /// panda-plugin, which comes with pandacap's sources and is not on crates.io.
+    ///
+    /// Build it with `cargo build --release` in its folder, and look at a trace with it:
+    /// `pandacap replay TRACE --plugin ./panda_NAME/target/release/libpanda_NAME.so`. Its README.md has the commands,
+    /// docs/extending.md says what plugins can do.
+    New(New),
 }
 
 /// Which folders are meant.
@@ -59,6 +72,9 @@ pub enum PluginError {
     /// There is no PANDA.
     #[error(transparent)]
     Panda(#[from] PandaError),
+    /// No plugin was begun.
+    #[error(transparent)]
+    New(#[from] NewError),
     /// There is no plugin to put in.
     #[error(transparent)]
     Dist(#[from] DistError),
@@ -99,7 +115,8 @@ impl PluginError {
     pub fn exit(&self) -> Exit {
         match self {
             PluginError::Panda(_) | PluginError::Dist(_) | PluginError::NoFolder { .. } => Exit::Missing,
-            PluginError::OneTarget | PluginError::NoDir(_) => Exit::Usage,
+            PluginError::New(NewError::Unknown(_)) => Exit::Missing,
+            PluginError::New(_) | PluginError::OneTarget | PluginError::NoDir(_) => Exit::Usage,
             PluginError::Refused { .. } | PluginError::Io { .. } => Exit::Failed,
         }
     }
@@ -230,7 +247,10 @@ impl Folder {
 impl Command {
     /// Does it.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
-        let (Command::Install(place) | Command::Uninstall(place) | Command::Status(place)) = &self;
+        let place = match &self {
+            Command::Install(place) | Command::Uninstall(place) | Command::Status(place) => place,
+            Command::New(new) => return new.run(context),
+        };
         let mut folders = Vec::new();
         for (panda, mut folder) in place.folders(context)? {
             match self {
@@ -240,7 +260,7 @@ impl Command {
                     folder.install(&plugin)?;
                 }
                 Command::Uninstall(_) => folder.uninstall()?,
-                Command::Status(_) => {}
+                Command::Status(_) | Command::New(_) => {}
             }
             folders.push(folder);
         }

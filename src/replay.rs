@@ -1,19 +1,25 @@
 //! `pandacap replay`: a trace, run again on the machine that it was recorded on, with plugins that look at it.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, enough};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, Source};
 use crate::progress::Progress;
+use crate::terminal::complain;
 use crate::trace::{self, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 use crate::vm::{NoPlugin, PluginSpec};
+
+/// Where the lines of a dry run put plugins that PANDA does not have.
+const PLUGINS: &str = "panda-dir";
 
 /// Replay a trace, with plugins if you like
 ///
@@ -27,8 +33,11 @@ pub struct Args {
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
 
-    /// Load this PANDA plugin; repeat it for more
-    #[arg(long, value_name = "NAME[:ARG=VALUE,...]")]
+    /// Load this PANDA plugin, one of PANDA's or a file; repeat it for more
+    ///
+    /// A file has a slash in its name, which ends in panda_NAME.so or, as cargo makes it, libpanda_NAME.so:
+    /// --plugin target/release/libpanda_NAME.so:ARG=VALUE. `pandacap plugin new` starts one.
+    #[arg(long, value_name = "NAME|./FILE[:ARG=VALUE,...]")]
     plugin: Vec<PluginSpec>,
 
     /// The guest's operating system, in PANDA's words, for plugins that look into it:
@@ -43,6 +52,10 @@ pub struct Args {
     /// One more argument for PANDA; repeat it for each word
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     qemu_arg: Vec<String>,
+
+    /// Take the trace's own further arguments for PANDA (`rec --qemu-arg`), which can do anything on this machine
+    #[arg(long)]
+    trust_args: bool,
 
     /// Print the command line instead of running it, quoted for a shell
     #[arg(long)]
@@ -81,6 +94,7 @@ impl ReplayTraceError {
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "trace::lossy")]
     trace: &'a PathBuf,
     replayed: bool,
     failure: Option<String>,
@@ -101,24 +115,50 @@ impl Args {
         let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
         let more = self.more(&panda)?;
         let recording = std::path::absolute(&trace.folder)?.join(name).to_string_lossy().into_owned();
+        let own = tempfile::tempdir()?;
         let what = ReplayOf {
             panda: &panda,
-            machine: &manifest.machine,
+            machine: trace.machine(self.trust_args || self.dry_run).map_err(ReplayTraceError::from)?,
             folder: &std::env::current_dir()?,
             name: &recording,
             more: &more,
+            panda_dir: Some(own.path()),
         };
         if self.dry_run {
-            writeln!(io::stdout(), "{}", what.shell())?;
+            self.dry(&what)?;
             return Ok(Exit::Done);
+        }
+        let plugins = panda.plugins_below(own.path());
+        fs::create_dir_all(&plugins)?;
+        for (file, place) in self.links(&plugins)? {
+            symlink(file, place)?;
         }
         let replay = match show(&what, &interrupt, name, context.json) {
             Err(ReplayError::Interrupted) => return Ok(Exit::Interrupted),
             replay => replay?,
         };
         let exit = if replay.failure.is_none() { Exit::Done } else { Exit::Unverified };
-        report(&trace, replay, !more.is_empty(), context.json)?;
+        enough(report(&trace, replay, !more.is_empty(), context.json))?;
         Ok(exit)
+    }
+
+    /// The links by which PANDA finds the user's own plugins.
+    fn links(&self, plugins: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        self.plugin.iter().filter_map(|plugin| plugin.link(plugins).transpose()).collect()
+    }
+
+    /// Prints the replay as lines for a shell.
+    fn dry(&self, what: &ReplayOf<'_>) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let plugins = what.panda.plugins_below(Path::new(PLUGINS));
+        let links = self.links(&plugins)?;
+        for (file, place) in &links {
+            let [plugins, file, place] = [&plugins, file, place].map(|path| path.to_string_lossy());
+            writeln!(out, "{}", shell_words::join(["mkdir", "-p", &plugins]))?;
+            writeln!(out, "{}", shell_words::join(["ln", "-sf", &file, &place]))?;
+        }
+        let own = if links.is_empty() { String::new() } else { format!("PANDA_DIR={PLUGINS} ") };
+        writeln!(out, "{own}{}", what.shell())
     }
 
     /// PANDA's arguments for what looks at the replay.
@@ -186,11 +226,11 @@ fn report(trace: &Trace, replay: Replay, watched: bool, json: bool) -> io::Resul
         }
         Some(failure) => {
             let folder = trace.folder.display();
-            eprintln!("pandacap: {folder}: the recording does not replay: {failure}");
+            complain(format_args!("{folder}: the recording does not replay: {failure}"));
             if watched {
-                eprintln!(
-                    "pandacap: perhaps a plugin is to blame: `pandacap verify {folder}` replays it without any"
-                );
+                complain(format_args!(
+                    "perhaps a plugin is to blame: `pandacap verify {folder}` replays it without any"
+                ));
             }
             Ok(())
         }

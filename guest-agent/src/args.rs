@@ -1,6 +1,7 @@
 //! What the command line asks for.
 
 use crate::{
+    bytes::same,
     exit,
     reply::Reply,
     strings::{Strings, Text},
@@ -73,7 +74,7 @@ const VERBS: [(Text<'static>, Verb, u16); 15] = [
 pub(crate) fn parse(mut args: Strings<'_>) -> Result<Request<'_>, Wrong<'_>> {
     let name = args.nth(1).ok_or(Wrong(NO_COMMAND, b""))?;
     let &(_, verb, longest) =
-        VERBS.iter().find(|(known, ..)| known.bytes() == name).ok_or(Wrong(UNKNOWN, name))?;
+        VERBS.iter().find(|(known, ..)| same(known.bytes(), name)).ok_or(Wrong(UNKNOWN, name))?;
     let mut word: &[u8] = b"";
     if longest > 0 {
         word = args.next().unwrap_or_default();
@@ -83,7 +84,7 @@ pub(crate) fn parse(mut args: Strings<'_>) -> Result<Request<'_>, Wrong<'_>> {
     }
     match verb {
         Verb::Run => {
-            if args.next() != Some(b"--") || args.is_empty() {
+            if !same(args.next().unwrap_or_default(), b"--") || args.is_empty() {
                 return Err(Wrong(NO_PROGRAM, name));
             }
             return Ok(Request { verb, word, command: args });
@@ -92,7 +93,7 @@ pub(crate) fn parse(mut args: Strings<'_>) -> Result<Request<'_>, Wrong<'_>> {
         Verb::CloseSession => _ = args.next(),
         Verb::Pam => {
             let option = args.next().unwrap_or_default();
-            if option == b"--users" {
+            if same(option, b"--users") {
                 word = args.next().filter(|users| !users.is_empty()).ok_or(Wrong(NO_USERS, option))?;
             } else if !option.is_empty() {
                 return Err(Wrong(UNEXPECTED, option));

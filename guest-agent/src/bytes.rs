@@ -13,6 +13,12 @@ pub(crate) fn split_once(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) 
     }
 }
 
+/// Whether both are the same. A bare `==` with a constant would become a row of comparisons of words.
+#[inline(never)]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    a == b
+}
+
 /// Up to `N` - 1 bytes, and zeros after them.
 pub struct Buffer<const N: usize> {
     bytes: [u8; N],
@@ -26,7 +32,7 @@ impl<const N: usize> Buffer<N> {
 
     /// Adds what fits.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.len = append(room(&mut self.bytes), self.len, bytes);
+        append(room(&mut self.bytes), &mut self.len, bytes);
     }
 
     /// Adds a text's bytes.
@@ -36,7 +42,7 @@ impl<const N: usize> Buffer<N> {
 
     /// Adds a number's decimal digits.
     pub(crate) fn push_decimal(&mut self, number: u32) {
-        self.len = append_decimal(room(&mut self.bytes), self.len, number);
+        append_decimal(room(&mut self.bytes), &mut self.len, number);
     }
 
     /// Makes it shorter.
@@ -72,20 +78,20 @@ fn room(bytes: &mut [u8]) -> &mut [u8] {
 }
 
 #[inline(never)]
-fn append(to: &mut [u8], mut len: usize, bytes: &[u8]) -> usize {
+fn append(to: &mut [u8], len: &mut usize, bytes: &[u8]) {
     for &byte in bytes {
-        let Some(slot) = to.get_mut(len) else { break };
+        let Some(slot) = to.get_mut(*len) else { break };
         *slot = byte;
-        len += 1;
+        *len += 1;
     }
-    len
 }
 
 #[inline(never)]
-fn append_decimal(to: &mut [u8], len: usize, number: u32) -> usize {
-    let digit = b'0' + (number % 10) as u8;
-    let len = if number < 10 { len } else { append_decimal(to, len, number / 10) };
-    append(to, len, &[digit])
+fn append_decimal(to: &mut [u8], len: &mut usize, number: u32) {
+    if number >= 10 {
+        append_decimal(to, len, number / 10);
+    }
+    append(to, len, &[b'0' + (number % 10) as u8]);
 }
 
 #[cfg(test)]

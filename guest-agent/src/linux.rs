@@ -136,12 +136,12 @@ impl Pipe {
 
     /// Whether a byte was left, once every other process has closed its end.
     pub(crate) fn was_written(self) -> bool {
-        let [from, to] = self.ends.map(|end| end as usize);
+        let [from, to] = self.ends;
         let mut byte = 0_u8;
         // SAFETY: the first takes no pointer; the second writes at most one byte.
         unsafe {
-            let _ = call(nr::CLOSE, [to, 0, 0, 0]);
-            call(nr::READ, [from, &raw mut byte as usize, 1, 0]) == Ok(1)
+            let _ = call(nr::CLOSE, [to as usize, 0, 0, 0]);
+            call(nr::READ, [from as usize, &raw mut byte as usize, 1, 0]) == Ok(1)
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a login or logout means, as `pam_exec.so` tells it through the environment.
 
-use crate::{bytes::split_once, strings::Strings};
+use crate::{
+    bytes::{same, split_once},
+    strings::Strings,
+};
 
 /// What is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,11 +22,10 @@ pub(crate) fn session<'a>(env: &Strings<'a>, users: &[u8]) -> Session<'a> {
     if user.is_empty() || !(users.is_empty() || lists(users, user)) {
         return Session::Ignored;
     }
-    // Not a `match`, which would compare byte by byte.
     let step = env.variable(b"PAM_TYPE");
-    if step == b"open_session" {
+    if same(step, b"open_session") {
         Session::Opened(user)
-    } else if step == b"close_session" {
+    } else if same(step, b"close_session") {
         Session::Closed
     } else {
         Session::Ignored
@@ -32,7 +34,7 @@ pub(crate) fn session<'a>(env: &Strings<'a>, users: &[u8]) -> Session<'a> {
 
 fn lists(users: &[u8], user: &[u8]) -> bool {
     let (listed, rest) = split_once(users, b',');
-    listed == user || rest.is_some_and(|rest| lists(rest, user))
+    same(listed, user) || rest.is_some_and(|rest| lists(rest, user))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The strings that a process is started with, read where the kernel has put them.
 
-use crate::bytes::{Buffer, split_once};
+use crate::bytes::{Buffer, same, split_once};
 use core::{
     ffi::{CStr, c_char},
     marker::PhantomData,
@@ -78,7 +78,7 @@ impl<'a> Strings<'a> {
     pub fn variable(&self, name: &[u8]) -> &'a [u8] {
         for entry in self.clone() {
             match split_once(entry, b'=') {
-                (found, Some(value)) if found == name => return value,
+                (found, Some(value)) if same(found, name) => return value,
                 _ => {}
             }
         }

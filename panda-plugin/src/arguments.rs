@@ -155,6 +155,25 @@ impl Arguments {
         }
     }
 
+    /// A number of 0 or more.
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn number(&self, name: &'static str) -> Result<u64, BadArguments> {
+        let value = self.value(name);
+        value.parse().map_err(|_| BadArguments::Value {
+            name,
+            value: value.to_owned(),
+            expected: "a number of 0 or more",
+        })
+    }
+
+    /// Text as it was given, empty or not.
+    pub fn text(&self, name: &'static str) -> &str {
+        self.value(name)
+    }
+
     /// Yes or no, in PANDA's words; a name alone means yes.
     ///
     /// # Errors
@@ -173,8 +192,11 @@ impl Arguments {
 mod tests {
     use super::*;
 
-    const KNOWN: [Argument; 2] =
-        [argument("out", "out.json", "where to"), argument("processes", "n", "these too")];
+    const KNOWN: [Argument; 3] = [
+        argument("out", "out.json", "where to"),
+        argument("processes", "n", "these too"),
+        argument("most", "3", "so many at most"),
+    ];
 
     fn arguments(pairs: &[(&str, &str)]) -> Result<Arguments, BadArguments> {
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -186,14 +208,16 @@ mod tests {
         assert_eq!(arguments(&[]).unwrap().path("out"), Ok("out.json".into()));
         let given = arguments(&[("out", "a"), ("processes", ""), ("out", "b")]).unwrap();
         assert_eq!((given.path("out"), given.flag("processes")), (Ok("b".into()), Ok(true)));
+        assert_eq!((given.text("out"), given.number("most")), ("b", Ok(3)));
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_with_its_name() {
         let unknown = arguments(&[("oops", "1")]).unwrap_err().to_string();
         assert_eq!(unknown, "oops: no such argument; -panda example:help lists them");
-        let bad = arguments(&[("out", ""), ("processes", "perhaps")]).unwrap();
+        let bad = arguments(&[("out", ""), ("processes", "perhaps"), ("most", "-1")]).unwrap();
         assert!(bad.path("out").is_err());
         assert_eq!(bad.flag("processes").unwrap_err().to_string(), "processes=perhaps: expected y or n");
+        assert_eq!(bad.number("most").unwrap_err().to_string(), "most=-1: expected a number of 0 or more");
     }
 }

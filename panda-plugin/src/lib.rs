@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 /// A plugin of PANDA.
 ///
 /// Its callbacks come on the virtual processor's thread, one after another, with QEMU's big lock held. A panic in one
-/// of them is caught; the plugin is not called again after it.
+/// of them is caught and logged: the plugin is dropped, and neither called again nor unloaded; the guest runs on.
 pub trait Plugin: Sized + Send + 'static {
     /// Its name, as behind `-panda`; the file is `panda_NAME.so`.
     const NAME: &'static CStr;
@@ -180,16 +180,20 @@ impl<P: Plugin> Slot<P> {
 
     /// Tells the plugin, if it is there, what has happened.
     fn tell(&self, body: impl FnOnce(&mut P)) {
+        self.run((), |plugin, _| body(plugin));
+    }
+
+    /// Runs `body` with the plugin, if it is there; one that panics is there no longer.
+    fn run<T>(&self, otherwise: T, body: impl FnOnce(&mut P, &Panda) -> T) -> T {
         let mut slot = self.0.lock();
-        let Some((plugin, _)) = slot.as_mut() else { return };
-        let body = || {
-            body(plugin);
-            true
-        };
-        if !guarded(false, body) {
+        let Some((plugin, panda)) = slot.as_mut() else { return otherwise };
+        let done = guarded(None, || Some(body(plugin, panda)));
+        if done.is_none() {
             log::error!("{STOPPED}");
-            *slot = None;
+            // What it is dropped with is its own code as well.
+            guarded((), || *slot = None);
         }
+        done.unwrap_or(otherwise)
     }
 
     /// Runs a callback, if the plugin is there.
@@ -198,17 +202,11 @@ impl<P: Plugin> Slot<P> {
     ///
     /// `cpu` is the processor of the callback that is running.
     unsafe fn call<T>(&self, cpu: *mut CPUState, otherwise: T, body: impl FnOnce(&mut P, Cpu<'_>) -> T) -> T {
-        let mut slot = self.0.lock();
-        let Some((plugin, panda)) = slot.as_mut() else { return otherwise };
-        panda.instructions();
-        // SAFETY: the caller's promise.
-        let cpu = unsafe { Cpu::new(panda, cpu) };
-        let done = guarded(None, || Some(body(plugin, cpu)));
-        if done.is_none() {
-            log::error!("{STOPPED}");
-            *slot = None;
-        }
-        done.unwrap_or(otherwise)
+        self.run(otherwise, |plugin, panda| {
+            panda.instructions();
+            // SAFETY: the caller's promise.
+            body(plugin, unsafe { Cpu::new(panda, cpu) })
+        })
     }
 }
 
@@ -240,3 +238,6 @@ unsafe extern "C" fn asid_changed<P: Plugin>(
     // SAFETY: as for `before_block`.
     unsafe { (*slot.cast::<Slot<P>>()).call(cpu, false, call) }
 }
+
+#[cfg(test)]
+mod tests;

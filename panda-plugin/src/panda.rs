@@ -3,8 +3,8 @@
 use std::{
     ffi::{c_int, c_void},
     sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicI32, Ordering},
     },
 };
 
@@ -118,7 +118,10 @@ pub struct Panda {
     instruction_count: unsafe extern "C" fn() -> u64,
     disable_chaining: unsafe extern "C" fn(),
     register: Register,
-    instructions: AtomicU64,
+    /// What PANDA does with the guest: [`panda_sys::RR_RECORD`] and the like. PANDA-ng has nothing of the kind.
+    mode: Option<&'static AtomicI32>,
+    /// The count so far, and the mode in which it was made.
+    instructions: Mutex<(c_int, u64)>,
 }
 
 impl Panda {
@@ -133,6 +136,13 @@ impl Panda {
             Symbols { x86_cpu_gdb_read_register: Ok(read), .. } => (Arch::X86_64, *read),
             _ => return Err(Unfit::Target),
         };
+        // SAFETY: an aligned int of PANDA's that lives as long as the process; only the main loop's thread writes to it,
+        // under the lock that whoever runs callbacks has or waits for.
+        let mode = symbols
+            .rr_control
+            .as_ref()
+            .ok()
+            .map(|control| unsafe { AtomicI32::from_ptr((&raw mut (**control).mode).cast()) });
         let panda = Panda {
             family,
             arch: OnceLock::new(),
@@ -142,9 +152,41 @@ impl Panda {
             instruction_count: need!(symbols, rr_get_guest_instr_count_external),
             disable_chaining: need!(symbols, panda_disable_tb_chaining),
             register: need!(symbols, panda_register_callback_with_context),
-            instructions: AtomicU64::new(0),
+            mode,
+            instructions: Mutex::default(),
         };
         Ok((panda, symbols))
+    }
+
+    /// One that runs no guest.
+    #[cfg(test)]
+    pub(crate) fn fake() -> Panda {
+        unsafe extern "C" fn nothing() {}
+        unsafe extern "C" fn count() -> u64 {
+            0
+        }
+        unsafe extern "C" fn asid(_: *mut CPUState) -> u64 {
+            0
+        }
+        unsafe extern "C" fn read_register(_: *mut CPUState, _: *mut u8, _: c_int) -> c_int {
+            0
+        }
+        unsafe extern "C" fn read_memory(_: *mut CPUState, _: u64, _: *mut i8, _: c_int) -> c_int {
+            -1
+        }
+        unsafe extern "C" fn register(_: *mut c_void, _: u32, _: panda_cb_with_context, _: *mut c_void) {}
+        Panda {
+            family: Arch::X86_64,
+            arch: OnceLock::new(),
+            read_register,
+            read_memory,
+            asid,
+            instruction_count: count,
+            disable_chaining: nothing,
+            register,
+            mode: None,
+            instructions: Mutex::default(),
+        }
     }
 
     /// Has PANDA call `function` with `context` for callbacks of that `number`.
@@ -177,16 +219,17 @@ impl Panda {
     pub fn instructions(&self) -> u64 {
         // SAFETY: a plain function of PANDA's; callbacks run when there is a processor.
         let low = unsafe { (self.instruction_count)() } as u32;
-        let before = self.instructions.load(Ordering::Relaxed);
-        let now = widened(before, low);
-        self.instructions.store(now, Ordering::Relaxed);
-        now
+        let mode = self.mode.map_or(0, |mode| mode.load(Ordering::Relaxed));
+        let mut count = self.instructions.lock().unwrap_or_else(PoisonError::into_inner);
+        *count = (mode, counted(*count, mode, low));
+        count.1
     }
 }
 
-/// The count whose low 32 bits are `low`, not before `before`.
-fn widened(before: u64, low: u32) -> u64 {
-    before + u64::from(low.wrapping_sub(before as u32))
+/// The count whose low 32 bits are `low`: not before the last one, unless PANDA has begun to count anew since, as it
+/// does with each recording.
+fn counted((last_mode, last): (c_int, u64), mode: c_int, low: u32) -> u64 {
+    if mode == last_mode { last + u64::from(low.wrapping_sub(last as u32)) } else { low.into() }
 }
 
 /// A virtual processor, for as long as one callback lasts.
@@ -269,10 +312,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_count_goes_on_where_its_low_half_begins_anew() {
-        assert_eq!(widened(0, 7), 7);
-        assert_eq!(widened(0xffff_fff0, 5), 0x1_0000_0005);
-        assert_eq!(widened(0x3_0000_0005, 5), 0x3_0000_0005);
+    fn the_count_goes_on_above_32_bits_and_starts_anew_with_each_recording() {
+        assert_eq!(counted((1, 0), 1, 7), 7);
+        assert_eq!(counted((1, 0xffff_fff0), 1, 5), 0x1_0000_0005);
+        assert_eq!(counted((1, 0x3_0000_0005), 1, 5), 0x3_0000_0005);
+        assert_eq!(counted((1, 5000), 0, 7), 7);
     }
 
     #[test]

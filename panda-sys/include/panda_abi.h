@@ -73,7 +73,18 @@ bool qemu_mutex_iothread_locked(void);
 void qemu_mutex_lock_iothread(void);
 void qemu_mutex_unlock_iothread(void);
 void qemu_notify_event(void);
-void cpu_exit(CPUState *cpu);
+/* Has the processor's own thread call `work` outside of its execution loop, before the guest's next instruction. The
+ * argument is a union of eight bytes, which is passed as a pointer is. */
+void async_run_on_cpu(CPUState *cpu, void (*work)(CPUState *cpu, void *data), void *data);
+/* The guest's clock counts its instructions: -icount. */
+extern int use_icount;
+enum { PANDACAP_CLOCK_VIRTUAL = 1 };
+int64_t qemu_clock_get_ns(int clock);
+/* Nanoseconds to the clock's next timer, or a negative number. */
+int64_t qemu_clock_deadline_ns_all(int clock);
+/* Puts the guest's clock on to `until`, and runs the timers that are due by then. It wants qtest_allowed to be set. */
+void qtest_clock_warp(int64_t until);
+extern bool qtest_allowed;
 int gdb_write_register(CPUState *cpu, uint8_t *value, int reg);
 int x86_cpu_gdb_read_register(CPUState *cpu, uint8_t *value, int reg);
 int arm_cpu_gdb_read_register(CPUState *cpu, uint8_t *value, int reg);

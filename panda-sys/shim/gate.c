@@ -14,7 +14,6 @@ bool pandacap_gate_call(void *context, CPUState *cpu)
     case PANDACAP_ANSWERED:
         return true;
     case PANDACAP_LEAVE:
-        gate->exit(cpu);
         gate->leave(cpu);
         return true; /* not reached */
     default:

@@ -5,7 +5,7 @@
 enum {
     PANDACAP_NOT_OURS = 0,  /* let the guest's instruction do what it does on a processor */
     PANDACAP_ANSWERED = 1,  /* the answer is in the registers; go on behind the instruction */
-    PANDACAP_LEAVE = 2,     /* the registers, the program counter among them, are set; go on from there in a new block */
+    PANDACAP_LEAVE = 2,     /* the registers, the program counter among them, are set; leave the translation block */
 };
 
 struct pandacap_gate {
@@ -14,8 +14,7 @@ struct pandacap_gate {
     uint32_t magic;
     /* What to do with a call that may be ours; returns one of the values above. */
     int (*slow)(CPUState *cpu);
-    /* PANDA's; never called before they are set. */
-    void (*exit)(CPUState *cpu);
+    /* PANDA's; never called before it is set. */
     void (*leave)(CPUState *cpu);
 };
 

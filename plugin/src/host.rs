@@ -72,9 +72,11 @@ pub trait Host: Send + 'static {
     /// Reads guest memory; false when any byte of it is not mapped.
     fn read(&self, cpu: Self::Cpu, address: u64, buffer: &mut [u8]) -> bool;
 
-    /// Begins a recording at the instruction behind the guest's hypercall, with `answer` in its registers, while
-    /// the guest is held. When it fails the guest is as it was.
-    fn begin(&self, cpu: Self::Cpu, recording: &CStr, answer: Registers) -> Result<(), Refusal>;
+    /// Puts the guest behind its hypercall, with `answer` in its registers, and has [`crate::Plugin::stepped_out`]
+    /// called before its next instruction. When it fails the guest is as it was.
+    fn step_out(&self, cpu: Self::Cpu, answer: Registers) -> Result<(), Refusal>;
+    /// Begins a recording where the guest, which has stepped out, is held.
+    fn begin(&self, recording: &CStr) -> Result<(), Refusal>;
     /// Has the main loop begin a recording at its next turn, wherever the guest is then.
     fn ask_begin(&self, recording: &CStr) -> Result<(), Refusal>;
     /// Whether the main loop has yet to act on what was asked of it.

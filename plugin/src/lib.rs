@@ -81,7 +81,7 @@ pub extern "C" fn uninit_plugin(_handle: *mut c_void) {
 
 fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
     let Some(mut options) = arguments()? else { return Ok(true) };
-    let (panda, hook) = match Panda::find(tick) {
+    let (panda, hook) = match Panda::find(tick, stepped_out) {
         Ok(found) => found,
         // Some PANDAs quit when a plugin doesn't load, and a guest that can't be recorded can still run.
         Err(unfit @ Unfit::Target) => {
@@ -100,7 +100,6 @@ fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
         magic_offset: 0,
         magic: protocol::MAGIC,
         slow: Some(hypercall),
-        exit: None,
         leave: None,
     }));
     let instance =
@@ -132,9 +131,18 @@ extern "C" fn hypercall(cpu: *mut CPUState) -> c_int {
         match instance.plugin.call(cpu) {
             Verdict::NotOurs => not_ours,
             Verdict::Answered => gate::PANDACAP_ANSWERED as c_int,
-            Verdict::Begun => gate::PANDACAP_LEAVE as c_int,
+            Verdict::SteppedOut => gate::PANDACAP_LEAVE as c_int,
         }
     })
+}
+
+/// The virtual processor has left PANDA's execution loop, as it was asked to.
+extern "C" fn stepped_out(cpu: *mut CPUState, _data: *mut c_void) {
+    guarded((), || {
+        if let Some(instance) = INSTANCE.get() {
+            instance.plugin.stepped_out(cpu);
+        }
+    });
 }
 
 /// A turn of PANDA's main loop while a recording is on; 0 ends them.

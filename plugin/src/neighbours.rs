@@ -62,7 +62,6 @@ impl<H: Host> Plugin<H> {
                 }
                 Err(refusal) => {
                     self.refused(&mut state, &refusal);
-                    self.decide(&mut state, Event::NotBegun);
                     Reply::Refused
                 }
             }
@@ -141,7 +140,6 @@ impl<H: Host> Plugin<H> {
         };
         if begun {
             self.began(state, wanted.name, wanted.files, None);
-            self.decide(state, Event::Begun(self.now()));
         } else if self.host().is_pending() && !finally {
             state.wanted = Some(wanted);
         } else {

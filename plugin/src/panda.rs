@@ -30,6 +30,8 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long it is left alone between two looks.
 const LOOK_AGAIN: Duration = Duration::from_micros(50);
+/// The most that the guest's clock is put on.
+const LONGEST_WARP: Duration = Duration::from_secs(1);
 /// Where a processor's registers are looked for, in bytes from its beginning.
 const SEARCHED: usize = 128 << 10;
 /// How many processor states have to agree on a place before it is trusted.
@@ -55,6 +57,7 @@ macro_rules! need {
     };
 }
 
+type Work = unsafe extern "C" fn(*mut CPUState, *mut c_void);
 type Register = unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int;
 
 /// The PANDA that loaded us.
@@ -80,6 +83,51 @@ pub(crate) struct Panda {
     x86_width: AtomicI32,
     register_file: Mutex<RegisterFile>,
     tick: unsafe extern "C" fn(*mut c_void) -> c_int,
+    stepped_out: Work,
+    run_on_cpu: unsafe extern "C" fn(*mut CPUState, Option<Work>, *mut c_void),
+    clock: Option<Clock>,
+}
+
+/// The guest's clock where it counts instructions.
+struct Clock {
+    counts: *mut c_int,
+    now: unsafe extern "C" fn(c_int) -> i64,
+    deadline: unsafe extern "C" fn(c_int) -> i64,
+    warp: unsafe extern "C" fn(i64),
+    may_warp: *mut bool,
+}
+
+impl Clock {
+    fn find(symbols: &Symbols) -> Option<Clock> {
+        Some(Clock {
+            counts: *symbols.use_icount.as_ref().ok()?,
+            now: *symbols.qemu_clock_get_ns.as_ref().ok()?,
+            deadline: *symbols.qemu_clock_deadline_ns_all.as_ref().ok()?,
+            warp: *symbols.qtest_clock_warp.as_ref().ok()?,
+            may_warp: *symbols.qtest_allowed.as_ref().ok()?,
+        })
+    }
+
+    /// Has the guest's next timer fire now.
+    ///
+    /// A replay drops the timers that are armed in its snapshot. Where the clock counts instructions, replays run the
+    /// timers that the guest arms later, so one that the guest waits for must not be among those that are lost.
+    fn reach_next_timer(&self) {
+        let clock = panda_sys::PANDACAP_CLOCK_VIRTUAL as c_int;
+        // SAFETY: QEMU's globals and plain functions, on the processor's thread, outside its execution loop, with the
+        // lock held.
+        unsafe {
+            if *self.counts == 0 {
+                return;
+            }
+            let deadline = (self.deadline)(clock);
+            if (0..LONGEST_WARP.as_nanos() as i64).contains(&deadline) {
+                let might = ptr::replace(self.may_warp, true);
+                (self.warp)((self.now)(clock) + deadline);
+                *self.may_warp = might;
+            }
+        }
+    }
 }
 
 /// What a PANDA has that can record.
@@ -126,13 +174,16 @@ struct RegisterFile {
 pub(crate) struct Hook {
     number: u32,
     register: unsafe extern "C" fn(*mut c_void, u32, panda_sys::panda_cb_with_context, *mut c_void),
-    exit: unsafe extern "C" fn(*mut CPUState),
     leave: unsafe extern "C" fn(*mut CPUState),
 }
 
 impl Panda {
-    /// Looks up all that is needed; `tick` is what the main loop calls while a recording is on.
-    pub(crate) fn find(tick: unsafe extern "C" fn(*mut c_void) -> c_int) -> Result<(Panda, Hook), Unfit> {
+    /// Looks up all that is needed; `tick` is what the main loop calls while a recording is on, `stepped_out` what the
+    /// virtual processor does outside its execution loop.
+    pub(crate) fn find(
+        tick: unsafe extern "C" fn(*mut c_void) -> c_int,
+        stepped_out: Work,
+    ) -> Result<(Panda, Hook), Unfit> {
         let process = libloading::os::unix::Library::this();
         // SAFETY: the table only looks symbols up; the types are those of PANDA's headers (panda-sys's test).
         let symbols = unsafe { Symbols::from_library(libloading::Library::from(process)) }?;
@@ -145,11 +196,11 @@ impl Panda {
         let hook = Hook {
             number: callback_number(&symbols, Callback::Hypercall)?,
             register: need!(symbols, panda_register_callback_with_context),
-            exit: need!(symbols, cpu_exit),
             leave: need!(symbols, cpu_loop_exit_noexc),
         };
         let panda = Panda {
             recording: Recording::find(&symbols)?,
+            clock: Clock::find(&symbols),
             interrupt_request: symbols.panda_current_interrupt_request.ok(),
             kvm_allowed: symbols.kvm_allowed.ok(),
             smp_cpus: symbols.smp_cpus.ok(),
@@ -167,6 +218,8 @@ impl Panda {
             x86_width: AtomicI32::new(0),
             register_file: Mutex::default(),
             tick,
+            stepped_out,
+            run_on_cpu: need!(symbols, async_run_on_cpu),
         };
         Ok((panda, hook))
     }
@@ -305,7 +358,6 @@ impl Panda {
 impl Hook {
     /// Has PANDA call `gate` for every guest hypercall.
     pub(crate) fn register(&self, plugin: *mut c_void, gate: &'static mut Gate) {
-        gate.exit = Some(self.exit);
         gate.leave = Some(self.leave);
         let callback =
             panda_sys::panda_cb_with_context { guest_hypercall: Some(panda_sys::gate::pandacap_gate_call) };
@@ -389,24 +441,28 @@ impl Host for Panda {
         unsafe { (self.read_memory)(cpu, address, buffer.as_mut_ptr().cast(), length) == 0 }
     }
 
-    fn begin(&self, cpu: Self::Cpu, recording: &CStr, answer: Registers) -> Result<(), Refusal> {
-        let machinery = self.recording.as_ref().ok_or(Refusal::Unable)?;
-        let counter = self.arch().program_counter();
-        let (before, stood) = (self.registers(cpu), self.read(cpu, counter));
+    fn step_out(&self, cpu: Self::Cpu, answer: Registers) -> Result<(), Refusal> {
         let next = self.next_instruction(cpu)?;
-        // PANDA copies the name. Nothing is logged yet, so these writes are only in the snapshot.
+        // Nothing is logged yet, so these writes are only in the snapshot.
+        self.answer(cpu, answer);
+        self.write(cpu, self.arch().program_counter(), next);
+        // SAFETY: `cpu` is the processor of the running callback, which lives as long as PANDA.
+        unsafe { (self.run_on_cpu)(cpu, Some(self.stepped_out), ptr::null_mut()) };
+        Ok(())
+    }
+
+    fn begin(&self, recording: &CStr) -> Result<(), Refusal> {
+        let machinery = self.recording.as_ref().ok_or(Refusal::Unable)?;
+        if let Some(clock) = &self.clock {
+            clock.reach_next_timer();
+        }
+        // PANDA copies the name.
         // SAFETY: the name ends with a NUL; a null snapshot means: from the machine as it stands.
         let asked = unsafe { (machinery.begin)(recording.as_ptr(), ptr::null()) };
         if asked != RRCTRL_OK {
             return Err(Refusal::Panda(asked));
         }
-        self.answer(cpu, answer);
-        self.write(cpu, counter, next);
-        if let Err(refusal) = self.hold(machinery, RR_RECORD) {
-            self.write(cpu, counter, stood);
-            self.answer(cpu, before);
-            return Err(refusal);
-        }
+        self.hold(machinery, RR_RECORD)?;
         self.forget_interrupts();
         Ok(())
     }
@@ -479,6 +535,8 @@ mod tests {
         0
     }
 
+    extern "C" fn nowhere(_cpu: *mut CPUState, _data: *mut c_void) {}
+
     /// This process, which has no symbol of PANDA's.
     fn nothing() -> Symbols {
         // SAFETY: the table only looks symbols up.
@@ -501,6 +559,6 @@ mod tests {
 
     #[test]
     fn a_target_that_we_do_not_know_is_called_that_and_no_missing_symbol() {
-        assert!(matches!(Panda::find(never), Err(Unfit::Target)));
+        assert!(matches!(Panda::find(never, nowhere), Err(Unfit::Target)));
     }
 }

@@ -32,8 +32,8 @@ pub enum Verdict {
     NotOurs,
     /// The answer is in the registers.
     Answered,
-    /// The guest goes on behind the hypercall in a new translation block: recording has begun there.
-    Begun,
+    /// The guest stands behind the hypercall, its answer in the registers; PANDA's execution loop is to be left.
+    SteppedOut,
 }
 
 /// recctrl, loaded into one PANDA.
@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) recorder: Recorder,
     /// What another plugin asked for and the main loop has not begun yet.
     pub(crate) wanted: Option<Wanted>,
+    /// What a guest asked for that is on its way out of PANDA's execution loop.
+    starting: Option<Starting>,
     /// What followers are told once our lock is given back.
     news: Vec<News>,
     /// The main loop comes by again and again.
@@ -72,6 +74,14 @@ impl State {
     pub(crate) fn has_news(&self) -> bool {
         self.quit_due || !self.news.is_empty()
     }
+}
+
+/// A recording that begins where the guest stands.
+struct Starting {
+    files: Files,
+    /// The guest's, as it made the call.
+    registers: Registers,
+    asked: Instant,
 }
 
 /// The recording that is on.
@@ -96,6 +106,7 @@ impl<H: Host> Plugin<H> {
         let state = State {
             recorder: Recorder::new(options.rules),
             wanted: None,
+            starting: None,
             news: Vec::new(),
             watched: false,
             current: None,
@@ -203,6 +214,9 @@ impl<H: Host> Plugin<H> {
     /// PANDA goes; it has ended a recording that was on.
     pub fn shutdown(&self) {
         let mut state = self.state.lock();
+        if let Some(starting) = state.starting.take() {
+            starting.files.remove();
+        }
         self.settle(&mut state, true);
         self.decide(&mut state, Event::Shutdown);
         log::info!("made {} recordings", state.recorder.recordings());
@@ -219,22 +233,22 @@ impl<H: Host> Plugin<H> {
         name: Option<u64>,
     ) -> Verdict {
         let mut effects = self.decide(&mut state, Event::Asked(request));
-        let mut began = false;
         if effects.contains(&Effect::Begin) {
             let name = self.name(&mut state, cpu, name.unwrap_or(0));
             state.events.chatter("asked", json!({ "name": name }));
-            let event = match self.begin(&mut state, cpu, name, with(registers, Answer::Start)) {
-                Ok(()) => {
-                    began = !self.options.dry;
-                    self.watch(&mut state);
-                    Event::Begun(self.now())
+            if self.options.dry {
+                state.pretended = Mode::Record;
+                effects = self.began(&mut state, name, None, None);
+            } else {
+                match self.step_out(&name, cpu, registers) {
+                    Ok(starting) => {
+                        state.starting = Some(starting);
+                        self.release(state);
+                        return Verdict::SteppedOut;
+                    }
+                    Err(refusal) => effects = self.refused(&mut state, &refusal),
                 }
-                Err(refusal) => {
-                    self.refused(&mut state, &refusal);
-                    Event::NotBegun
-                }
-            };
-            effects = self.decide(&mut state, event);
+            }
         } else if effects.contains(&Effect::End) {
             let ended = if self.options.dry {
                 state.pretended = Mode::Off;
@@ -252,15 +266,42 @@ impl<H: Host> Plugin<H> {
             effects = self.decide(&mut state, event);
         }
         self.release(state);
-        if began {
-            return Verdict::Begun;
-        }
         let answer = effects.iter().find_map(|effect| match effect {
             Effect::Answer(answer) => Some(*answer),
             _ => None,
         });
         self.host.answer(cpu, with(registers, answer.unwrap_or(Answer::Noop)));
         Verdict::Answered
+    }
+
+    /// Has the guest step out of PANDA's execution loop, told that its recording has begun.
+    fn step_out(&self, name: &str, cpu: H::Cpu, registers: Registers) -> Result<Starting, Refusal> {
+        let files = self.reserve(name)?;
+        let asked = Instant::now();
+        match self.host.step_out(cpu, with(registers, Answer::Start)) {
+            Ok(()) => Ok(Starting { files, registers, asked }),
+            Err(refusal) => {
+                files.remove();
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The guest has stepped out of PANDA's execution loop: begins what it asked for, and tells it when that failed.
+    pub fn stepped_out(&self, cpu: H::Cpu) {
+        let mut state = self.state.lock();
+        let Some(Starting { files, registers, asked }) = state.starting.take() else { return };
+        match MutexGuard::unlocked(&mut state, || self.host.begin(&files.recording)) {
+            Ok(()) => {
+                self.began(&mut state, files.name.clone(), Some(files), Some(asked.elapsed()));
+            }
+            Err(refusal) => {
+                files.remove();
+                self.refused(&mut state, &refusal);
+                self.host.answer(cpu, with(registers, Answer::Error));
+            }
+        }
+        self.release(state);
     }
 
     /// Has the recorder decide, and does what needs no guest: everything but begin, end and answer.
@@ -299,29 +340,6 @@ impl<H: Host> Plugin<H> {
         self.decide(state, Event::Observed(mode));
     }
 
-    fn begin(
-        &self,
-        state: &mut MutexGuard<'_, State>,
-        cpu: H::Cpu,
-        name: String,
-        answer: Registers,
-    ) -> Result<(), Refusal> {
-        if self.options.dry {
-            state.pretended = Mode::Record;
-            self.began(state, name, None, None);
-            return Ok(());
-        }
-        let files = self.reserve(&name)?;
-        let asked = Instant::now();
-        let begun = MutexGuard::unlocked(state, || self.host.begin(cpu, &files.recording, answer));
-        if let Err(refusal) = begun {
-            files.remove();
-            return Err(refusal);
-        }
-        self.began(state, name, Some(files), Some(asked.elapsed()));
-        Ok(())
-    }
-
     /// The files for a recording, if it can be made and there is room for it.
     pub(crate) fn reserve(&self, name: &str) -> Result<Files, Refusal> {
         if let Some(obstacle) = self.host.obstacle() {
@@ -335,14 +353,14 @@ impl<H: Host> Plugin<H> {
         self.folder.reserve(name)
     }
 
-    /// A recording has begun; `held` is how long the guest was, on its hypercall.
+    /// A recording has begun; `held` is how long the guest was, behind its hypercall.
     pub(crate) fn began(
         &self,
         state: &mut State,
         name: String,
         files: Option<Files>,
         held: Option<Duration>,
-    ) {
+    ) -> Vec<Effect> {
         let name = files.as_ref().map_or(name, |files| files.name.clone());
         match &files {
             None => log::info!("recording {name} (not really: dry=y)"),
@@ -358,12 +376,15 @@ impl<H: Host> Plugin<H> {
         }
         state.news.push(News::Began { name: c_text(&name) });
         state.current = Some(Current { name, files, began: Instant::now() });
+        self.watch(state);
+        self.decide(state, Event::Begun(self.now()))
     }
 
     /// A recording can't be made, for this reason.
-    pub(crate) fn refused(&self, state: &mut State, refusal: &Refusal) {
+    pub(crate) fn refused(&self, state: &mut State, refusal: &Refusal) -> Vec<Effect> {
         say!(state.lines, error, "no recording: {refusal}");
         state.events.chatter("refused", json!({ "why": refusal.to_string() }));
+        self.decide(state, Event::NotBegun)
     }
 
     /// Has the main loop come by once the machine is made: under KVM no hypercall ever would.

@@ -74,8 +74,13 @@ impl Host for PaperHost {
         true
     }
 
+    fn step_out(&self, (): (), answer: Registers) -> Result<(), Refusal> {
+        self.0.lock().registers = answer;
+        Ok(())
+    }
+
     /// Opens the files as PANDA does: without O_EXCL, without O_TRUNC, and wherever the name leads.
-    fn begin(&self, (): (), recording: &CStr, answer: Registers) -> Result<(), Refusal> {
+    fn begin(&self, recording: &CStr) -> Result<(), Refusal> {
         if self.0.lock().deaf {
             return Err(Refusal::NoTurn);
         }
@@ -86,7 +91,6 @@ impl Host for PaperHost {
         }
         let mut paper = self.0.lock();
         paper.begun.push(recording.to_owned());
-        paper.registers = answer;
         paper.mode = Some(Mode::Record);
         Ok(())
     }
@@ -177,7 +181,7 @@ impl Desk {
         let next = self.host.0.lock().next.take();
         if let Some(recording) = next {
             let recording = CString::new(recording).expect("a path of ours");
-            self.host.begin((), &recording, self.host.registers(())).ok();
+            self.host.begin(&recording).ok();
         }
         self.plugin.tick();
     }
@@ -199,7 +203,11 @@ impl Desk {
     /// Makes a hypercall and returns what the guest reads afterwards.
     fn hypercall(&self, action: i32, first: u64, second: u64) -> Registers {
         self.host.0.lock().registers = [MAGIC.into(), action as u32 as u64, first, second];
-        assert_ne!(self.plugin.call(()), Verdict::NotOurs);
+        match self.plugin.call(()) {
+            Verdict::NotOurs => panic!("{action} is ours"),
+            Verdict::Answered => {}
+            Verdict::SteppedOut => self.plugin.stepped_out(()),
+        }
         self.host.0.lock().registers
     }
 

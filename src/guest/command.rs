@@ -21,6 +21,7 @@ use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::rec::mib as mib_of;
 use crate::target::Target;
+use crate::terminal::complain;
 use crate::vm::{Nic, Overlays, PortForward};
 
 /// What can be done about guests.
@@ -284,7 +285,7 @@ fn list(context: &Context) -> Result<(), Error> {
     }
     for (_, guest) in guests {
         if let Err(error) = guest {
-            eprintln!("pandacap: {error}");
+            complain(error);
         }
     }
     Ok(())
@@ -329,7 +330,7 @@ fn show(guest: &Guest, json: bool) -> io::Result<()> {
     }
     row("from", origin(&manifest.origin))?;
     for (file, digest) in &manifest.files {
-        row("file", format!("{file} ({}, SHA-256 {}...)", HumanBytes(digest.bytes), &digest.sha256[..12]))?;
+        row("file", format!("{file} ({}, SHA-256 {:.12}...)", HumanBytes(digest.bytes), digest.sha256))?;
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ use crate::vm::{Base, Nic, Overlays};
 const KERNEL: &str = "vmlinuz";
 const INITRAMFS: &str = "initrd";
 const DISK: &str = "disk.qcow2";
+/// Where an image is made smaller, in the guest's folder.
+const WORK: &str = ".shrink";
 
 /// What is imported, and the machine that it is meant for.
 #[derive(Clone, Debug)]
@@ -74,8 +76,8 @@ pub(super) fn shrink(guest: Guest, home: &Path, force: bool) -> Result<(u64, u64
     let Some((mut disk, image)) = guest.manifest.disk.clone().zip(guest.disk()) else {
         return Err(GuestError::NoDisk(guest.name));
     };
-    let base = Base::inspect(&image)?;
-    let traces = Overlays::of(home).on(&base).map_err(files)?;
+    Base::inspect(&image)?;
+    let traces = Overlays::of(home).on(&image).map_err(files)?;
     if !force && !traces.is_empty() {
         return Err(GuestError::Needed { name: guest.name, traces: traces.len() });
     }
@@ -88,7 +90,12 @@ pub(super) fn shrink(guest: Guest, home: &Path, force: bool) -> Result<(u64, u64
         Err(rustix::io::Errno::WOULDBLOCK) => return Err(GuestError::InUse(name)),
         locked => locked.map_err(|error| files(error.into()))?,
     }
-    let work = tempfile::tempdir_in(&folder).map_err(files)?;
+    // Of a known name, so that what was left by somebody who was killed goes now.
+    match fs::remove_dir_all(folder.join(WORK)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(files(error)),
+        _ => {}
+    }
+    let work = tempfile::Builder::new().prefix(WORK).rand_bytes(0).tempdir_in(&folder).map_err(files)?;
     let (raw, small) = (work.path().join("disk.raw"), work.path().join(DISK));
     let _progress = Progress::waiting("dropping what is free, and compressing the rest");
     let convert = |more: &[&str], from: &Path, to: &Path| -> Result<(), ToolError> {

@@ -21,13 +21,14 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, flock};
 
 pub use self::apt::{AptError, Package};
+use self::draft::Draft;
 pub use self::manifest::{Disk, GuestManifest, Login, MANIFEST, Origin, SCHEMA, Sign};
 pub use self::tool::ToolError;
 pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
-use crate::vm::{Base, DiskError, Machine, Overlays, how_many};
+use crate::vm::{DiskError, Machine, Overlays, how_many};
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -268,7 +269,7 @@ impl Guest {
         let states = states.filter_map(|state| Some(state.ok()?.path().join(warm::DISK)));
         let disks = self.disk().into_iter().chain(states).filter(|disk| disk.is_file());
         let overlays = Overlays::of(home);
-        disks.map(|disk| Ok(overlays.on(&Base::inspect(&disk)?).map_err(files)?.len())).sum()
+        disks.map(|disk| overlays.on(&disk).map(|traces| traces.len()).map_err(files)).sum()
     }
 
     /// The size of its files, in bytes.
@@ -285,12 +286,13 @@ impl Guest {
 /// machine runs, never.
 pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
     match Guest::open(home, name) {
-        Ok(guest) => {
+        Ok(guest) if !force => {
             let traces = guest.traces(home)?;
-            if !force && traces > 0 {
+            if traces > 0 {
                 return Err(GuestError::Needed { name: guest.name.clone(), traces });
             }
         }
+        Ok(_) => {}
         Err(GuestError::Damaged { .. } | GuestError::Schema { .. }) if force => {}
         Err(error) => return Err(error),
     }
@@ -302,11 +304,9 @@ pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
         locked => locked.map_err(|error| files(error.into()))?,
     }
     // It is gone at once, even if removing its files is cut short; the next guest of that name clears them away.
-    let gone = guests(home).join(format!(".{name}.partial"));
-    if gone.exists() {
-        fs::remove_dir_all(&gone).map_err(files)?;
-    }
-    fs::rename(&folder, &gone).and_then(|()| fs::remove_dir_all(&gone)).map_err(files)
+    // The place is claimed, for somebody may be making another guest of that name there.
+    let draft = Draft::claim(home, name)?;
+    fs::rename(&folder, draft.folder()).and_then(|()| fs::remove_dir_all(draft.folder())).map_err(files)
 }
 
 fn damaged(name: &str, folder: &Path, what: String) -> GuestError {
@@ -330,4 +330,39 @@ fn read(name: &str, folder: &Path) -> Result<GuestManifest, GuestError> {
         return Err(GuestError::Schema { name: name.to_owned(), schema });
     }
     serde_json::from_slice(&text).map_err(|error| bad(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_whose_image_is_no_image_any_more_can_be_removed() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = guests(home.path()).join("g");
+        fs::create_dir_all(&folder).expect("made");
+        fs::write(folder.join("disk.qcow2"), b"QFI\xfb and nothing that fits").expect("written");
+        let manifest = serde_json::json!({
+            "schema": SCHEMA, "target": "x86_64", "memory_mib": 256, "append": "",
+            "disk": { "file": "disk.qcow2", "format": "qcow2", "bytes": 1 << 20 },
+            "booted": { "ssh": 22 }, "origin": { "imported": { "from": "/disk" } }, "files": {},
+        });
+        fs::write(folder.join(MANIFEST), manifest.to_string()).expect("written");
+        remove(home.path(), "g", false).expect("removed");
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_guest_that_is_removed_takes_none_with_it_that_is_being_made() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let folder = guests(home.path()).join("g");
+        fs::create_dir_all(&folder).expect("made");
+        let draft = Draft::claim(home.path(), "g").expect("claimed");
+        let removed = remove(home.path(), "g", true);
+        assert!(matches!(removed, Err(GuestError::Busy(_))), "{removed:?}");
+        assert!(draft.folder().exists() && folder.exists());
+        drop(draft);
+        remove(home.path(), "g", true).expect("removed");
+        assert_eq!(fs::read_dir(guests(home.path())).expect("read").count(), 0);
+    }
 }

@@ -1,8 +1,6 @@
 //! A guest's console on the terminal, on an overlay that is thrown away.
 
 use std::io;
-use std::thread::sleep;
-use std::time::Duration;
 
 use super::{Guest, GuestError, WarmError, WarmKey};
 use crate::interrupt::Interrupt;
@@ -10,7 +8,6 @@ use crate::panda::Panda;
 use crate::vm::{Attached, Base, Boot, Outside, PortForward};
 
 const OVERLAY: &str = "disk.qcow2";
-const TICK: Duration = Duration::from_millis(50);
 
 /// Runs the guest until it powers off or its user leaves; whether it was interrupted instead.
 pub(super) fn shell(
@@ -27,7 +24,9 @@ pub(super) fn shell(
         forwards.iter().map(|forward| forward.ready()).collect::<Result<_, _>>().map_err(WarmError::Port)?;
     let files = |error: io::Error| GuestError::Files { folder: guest.folder.clone(), error };
     let folder = tempfile::tempdir().map_err(files)?;
-    Base::inspect(&base)?.overlay(folder.path(), OVERLAY)?;
+    let base = Base::inspect(&base)?;
+    let _hold = base.hold()?;
+    base.overlay(folder.path(), OVERLAY)?;
 
     let (kernel, initramfs) = (guest.kernel(), guest.initramfs());
     let boot =
@@ -46,15 +45,6 @@ pub(super) fn shell(
     command.current_dir(folder.path()).env_remove("PANDA_DIR");
     eprintln!("the console of {}; Ctrl-] x leaves, and nothing is kept", guest.name);
     let failed = |error| GuestError::from(WarmError::Process(error));
-    let mut machine = Attached::start(command).map_err(failed)?;
-    loop {
-        if machine.ended().map_err(failed)?.is_some() {
-            return Ok(false);
-        }
-        if interrupt.is_set() {
-            machine.terminate().map_err(failed)?;
-            return Ok(true);
-        }
-        sleep(TICK);
-    }
+    let ended = Attached::start(command).and_then(|machine| machine.wait(interrupt)).map_err(failed)?;
+    Ok(ended.is_none())
 }

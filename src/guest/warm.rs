@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::{Guest, GuestError, startup};
-use crate::digest;
+use crate::digest::{self, sha256};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
+use crate::terminal::last_lines;
+use crate::trace::is_left;
 use crate::vm::{
     Base, Boot, DiskError, Machine, Outside, Overlays, PortError, Process, ProcessError, Sign, Signs,
 };
@@ -120,10 +121,6 @@ impl WarmKey {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
-}
-
 /// What a guest without a disk boots for a warm state: it stops where it needs to know the command.
 pub fn tiny_initramfs(guest: &Guest, agent: &[u8]) -> io::Result<Vec<u8>> {
     let mut initramfs = fs::read(guest.initramfs().unwrap_or_default())?;
@@ -139,7 +136,8 @@ impl Guest {
 
     /// Whether somebody wants it to be kept warm: there is a state, whatever it is for.
     pub fn was_warm(&self) -> bool {
-        fs::read_dir(self.warm_folder()).is_ok_and(|mut states| states.next().is_some())
+        let mut states = fs::read_dir(self.warm_folder()).into_iter().flatten().flatten();
+        states.any(|state| !is_hidden(&state.path()))
     }
 
     /// The warm state for `key`, if there is one; states for another key are not looked at.
@@ -162,6 +160,9 @@ impl Guest {
         let files = |error| WarmError::Files { folder: warm.clone(), error };
         fs::create_dir_all(&warm).map_err(files)?;
         let made = tempfile::Builder::new().prefix(".").tempdir_in(&warm).map_err(files)?;
+        // Says that somebody makes it: the lock goes with the process.
+        let lock = File::open(made.path()).map_err(files)?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| files(error.into()))?;
         if let Some(initramfs) = initramfs {
             fs::write(made.path().join(INITRAMFS), initramfs).map_err(files)?;
         }
@@ -217,7 +218,7 @@ impl Guest {
         let began = Instant::now();
         let mut process = Process::start(command, folder)?;
         let mut signs = Signs::new(folder.join(CONSOLE), &forwards, self.manifest.booted.text());
-        let said = || fs::read(folder.join(CONSOLE)).map(|text| tail(&text)).unwrap_or_default();
+        let said = || last_lines(&folder.join(CONSOLE), 8).unwrap_or_default().join("\n");
         loop {
             match signs.look().map_err(files)? {
                 Sign::Booted => break,
@@ -246,19 +247,32 @@ impl Guest {
         WarmError::Boot { name: self.name.clone(), after: after.as_secs(), said }
     }
 
-    /// Removes the states for other keys than `key`, but those that traces have overlays on.
+    /// Removes the states for other keys than `key`, but those that machines run on and that traces have overlays
+    /// on; and what somebody has left who was killed.
     pub fn forget_stale(&self, key: &WarmKey, overlays: &Overlays) -> Result<(), WarmError> {
         let warm = self.warm_folder();
         let files = |error| WarmError::Files { folder: warm.clone(), error };
         let needed = |disk: &Path| -> Result<bool, WarmError> {
-            Ok(disk.is_file() && !overlays.on(&Base::inspect(disk)?).map_err(files)?.is_empty())
+            if !disk.is_file() {
+                return Ok(false);
+            }
+            let base = Base::inspect(disk)?;
+            let held = base.hold_alone();
+            if matches!(held, Err(DiskError::Busy { .. })) {
+                return Ok(true);
+            }
+            held?;
+            Ok(!overlays.on(disk).map_err(files)?.is_empty())
         };
         let keep = key.name().map_err(|error| files(error.into()))?;
         for entry in fs::read_dir(&warm).map_err(files)? {
             let folder = entry.map_err(files)?.path();
             let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            // What begins with a dot is being made.
-            if name != keep && !name.starts_with('.') && !needed(&folder.join(DISK))? {
+            let stale = match is_hidden(&folder) {
+                true => is_left(&folder),
+                false => name != keep && !needed(&folder.join(DISK))?,
+            };
+            if stale {
                 fs::remove_dir_all(&folder).map_err(files)?;
             }
         }
@@ -266,14 +280,71 @@ impl Guest {
     }
 }
 
-fn tail(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    lines[lines.len().saturating_sub(8)..].join("\n")
+/// Whether this state is in the making.
+fn is_hidden(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 impl From<WarmError> for GuestError {
     fn from(error: WarmError) -> GuestError {
         GuestError::Warm(Box::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::{GuestManifest, Origin, SCHEMA, Sign as Booted, tiny};
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    fn guest(folder: &Path) -> Guest {
+        let manifest = GuestManifest {
+            schema: SCHEMA,
+            target: Default::default(),
+            memory_mib: 256,
+            kernel: None,
+            initramfs: None,
+            append: String::new(),
+            disk: None,
+            nic: None,
+            booted: Booted::Console("ready".to_owned()),
+            login: None,
+            origin: Origin::Imported { from: PathBuf::new() },
+            files: BTreeMap::new(),
+        };
+        let lock = Arc::new(File::open(folder).expect("opens"));
+        Guest { name: "g".to_owned(), folder: folder.to_owned(), manifest, _lock: lock }
+    }
+
+    #[test]
+    fn what_a_killed_pandacap_left_is_no_state_and_goes_away() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let guest = guest(dir.path());
+        let made = |name: &str| {
+            let folder = guest.warm_folder().join(name);
+            fs::create_dir_all(&folder).expect("made");
+            let opened = File::open(&folder).expect("opens");
+            opened.set_modified(SystemTime::now() - Duration::from_secs(60)).expect("set");
+            (folder, opened)
+        };
+        let (left, _) = made(".left");
+        let (busy, held) = made(".busy");
+        flock(&held, FlockOperation::NonBlockingLockExclusive).expect("locked");
+        assert!(!guest.was_warm());
+        let (stale, _) = made("0123456789abcdef");
+        assert!(guest.was_warm());
+
+        let key = WarmKey {
+            panda: "ab".to_owned(),
+            machine: tiny::MACHINE,
+            kernel: None,
+            initramfs: None,
+            append: String::new(),
+            disk: None,
+        };
+        guest.forget_stale(&key, &Overlays::of(dir.path())).expect("forgotten");
+        assert_eq!([left, busy, stale].map(|folder| folder.exists()), [false, true, false]);
     }
 }

@@ -12,6 +12,7 @@ use super::embedded::{Embedded, RELEASE, Record};
 use super::loader::{Libraries, LoaderError};
 use super::wheel::{self, Wheel, WheelError};
 use super::{Panda, PandaError};
+use crate::digest::FileDigest;
 use crate::progress::Progress;
 use crate::target::Target;
 
@@ -177,8 +178,8 @@ fn lock(path: &Path) -> Result<File, InstallError> {
 /// Whether a target was installed and its libpanda is still what was installed.
 fn is_whole(place: &Embedded, target: Target) -> bool {
     let Ok(Some(record)) = place.record(target) else { return false };
-    let digest = File::open(place.libpanda(target)).and_then(|mut file| wheel::sha256(&mut file));
-    record.wheel == wheel::SHA256 && digest.is_ok_and(|digest| digest == record.digest)
+    let digest = FileDigest::of(&place.libpanda(target));
+    record.wheel == wheel::SHA256 && digest.is_ok_and(|digest| digest.sha256 == record.digest)
 }
 
 /// Makes targets in `staging`, and moves them to their place only when all of them start.
@@ -249,8 +250,7 @@ fn complete(place: &Embedded, target: Target) -> Result<(Record, bool), InstallE
     changed |= put(&place.program(target), LAUNCHER, 0o755)?;
 
     let version = super::version(&place.program(target)).map_err(InstallError::Start)?;
-    let digest = File::open(&libpanda).and_then(|mut file| wheel::sha256(&mut file));
-    let digest = digest.map_err(InstallError::io(&libpanda))?;
+    let digest = FileDigest::of(&libpanda).map_err(InstallError::io(&libpanda))?.sha256;
     let record = Record::new(target, wheel::SHA256, version, digest, libraries.missing);
     let file = place.record_file(target);
     let json =

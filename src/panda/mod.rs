@@ -9,7 +9,6 @@ mod standin;
 mod wheel;
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,6 +17,7 @@ use self::embedded::{Embedded, Record, RecordError};
 pub use self::install::{Fit, InstallError, fit};
 pub use self::plugins::LoadError;
 pub use self::wheel::pip;
+use crate::digest::FileDigest;
 use crate::target::Target;
 
 /// What says which PANDA to use: the command line and the environment, as `cli.rs` read them.
@@ -147,7 +147,7 @@ impl Panda {
         };
         let program = std::path::absolute(program).map_err(unusable)?;
         let version = version(&program)?;
-        let digest = File::open(&program).and_then(|mut file| wheel::sha256(&mut file)).map_err(unusable)?;
+        let digest = FileDigest::of(&program).map_err(unusable)?.sha256;
         Ok(Panda { target, program, data: None, version, digest, source })
     }
 

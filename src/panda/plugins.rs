@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::Panda;
@@ -30,11 +30,16 @@ pub enum LoadError {
 }
 
 impl Panda {
+    /// Where it looks for plugins first, below the folder that `PANDA_DIR` names.
+    pub fn plugins_below(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}-softmmu/panda/plugins", self.target))
+    }
+
     /// Makes `folder` one that `PANDA_DIR` can point at, with `plugin` as its only one, recctrl.
     ///
     /// PANDA searches that folder first and then its own, so its other plugins are found as well.
     pub fn plugin_folder(&self, folder: &Path, plugin: &Path) -> io::Result<()> {
-        let plugins = folder.join(format!("{}-softmmu/panda/plugins", self.target));
+        let plugins = self.plugins_below(folder);
         fs::create_dir_all(&plugins)?;
         symlink(plugin, plugins.join("panda_recctrl.so"))
     }

@@ -6,9 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-use sha2::{Digest, Sha256};
-
 use super::embedded::{Embedded, RELEASE};
+use crate::digest::FileDigest;
 use crate::progress::Progress;
 use crate::target::Target;
 
@@ -115,7 +114,7 @@ impl Wheel {
     /// Opens a wheel and checks its digest.
     pub fn open(path: &Path) -> Result<Wheel, WheelError> {
         let mut file = File::open(path).map_err(WheelError::io(path))?;
-        let found = sha256(&mut file).map_err(WheelError::io(path))?;
+        let found = FileDigest::read(&mut file).map_err(WheelError::io(path))?.sha256;
         if found != SHA256 {
             return Err(WheelError::Digest { path: path.to_owned(), found });
         }
@@ -176,13 +175,6 @@ fn copy(from: &mut impl Read, to: &mut impl Write, progress: &Progress) -> io::R
             }
         }
     }
-}
-
-/// SHA-256 of the rest of a file, in hex.
-pub fn sha256(file: &mut impl Read) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    io::copy(file, &mut hash)?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

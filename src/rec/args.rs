@@ -115,8 +115,8 @@ pub struct Args {
     #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap", help_heading = "Machine")]
     pub(super) set: Vec<Setting>,
 
-    /// Load this PANDA plugin while recording; repeat it for more
-    #[arg(long, value_name = "NAME[:ARG=VALUE,...]", help_heading = "Recording")]
+    /// Load this PANDA plugin while recording, one of PANDA's or a file; repeat it for more
+    #[arg(long, value_name = "NAME|./FILE[:ARG=VALUE,...]", help_heading = "Recording")]
     pub(super) plugin: Vec<PluginSpec>,
 
     /// Record from the first open session to the last close

@@ -58,15 +58,17 @@ struct Event {
 }
 
 impl Story {
-    /// Takes what is new in the events file.
-    pub(super) fn follow(&mut self, file: &mut Tail) -> std::io::Result<()> {
-        for line in file.lines()? {
+    /// Takes what is new in the events file; whether there was anything.
+    pub(super) fn follow(&mut self, file: &mut Tail) -> std::io::Result<bool> {
+        let lines = file.lines()?;
+        let told = !lines.is_empty();
+        for line in lines {
             match serde_json::from_slice(&line) {
                 Ok(event) => self.take(event),
                 Err(error) => log::debug!("an event that cannot be read: {error}"),
             }
         }
-        Ok(())
+        Ok(told)
     }
 
     /// The recording that is on.
@@ -149,6 +151,20 @@ mod tests {
         let on = Recorded { name: "b_001".to_owned(), began: 5.0, ended: None, why: None };
         assert_eq!(story.recordings, [ended, on]);
         assert_eq!(story.exit_status, Some(3));
+    }
+
+    #[test]
+    fn the_end_of_a_run_is_told_however_much_a_guest_says_before() {
+        let mut lines = vec![r#"{"event":"began","name":"a"}"#.to_owned()];
+        let chatter = format!(r#"{{"event":"message","text":"{}"}}"#, "x".repeat(1000));
+        lines.extend(vec![chatter; 3000]);
+        lines.push(r#"{"event":"ended","name":"a","why":"guest"}"#.to_owned());
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("events.jsonl");
+        std::fs::write(&path, lines.join("\n") + "\n").expect("written");
+        let (mut story, mut file) = (Story::default(), Tail::of(path));
+        while story.follow(&mut file).expect("read") {}
+        assert_eq!(story.recordings[0].why.as_deref(), Some("guest"));
     }
 
     #[test]

@@ -61,14 +61,15 @@ impl Run<'_> {
         if self.outcome.recordings.len() > 1 {
             log::warn!("the guest made other recordings, which are not kept");
         }
-        let name = self.plan.name;
-        for file in [snapshot_name, log_name] {
-            fs::rename(folder.join(file(&first.name)), folder.join(file(name)))?;
-        }
+        // These go first: one of them may have the name that the first is given.
         for recording in &self.outcome.recordings[1..] {
             for file in [snapshot_name, log_name] {
                 fs::remove_file(folder.join(file(&recording.name)))?;
             }
+        }
+        let name = self.plan.name;
+        for file in [snapshot_name, log_name] {
+            fs::rename(folder.join(file(&first.name)), folder.join(file(name)))?;
         }
         let shared = self.shared(folder)?;
         self.manifest(folder, name, first, shared, interrupt)
@@ -79,10 +80,7 @@ impl Run<'_> {
         let shared = self.shared(run.folder())?;
         let mut kept = Vec::new();
         for (index, recording) in self.outcome.recordings.iter().enumerate() {
-            let mut name = format!("{}-{}", self.plan.name, recording.name);
-            if !is_plain(&name) || !is_plain(&snapshot_name(&name)) {
-                name = format!("{}-{index:03}", self.plan.name);
-            }
+            let name = trace_name(self.plan.name, &recording.name, index);
             let partial = Partial::claim(self.out, &name)?;
             for file in [snapshot_name, log_name] {
                 fs::rename(run.folder().join(file(&recording.name)), partial.folder().join(file(&name)))?;
@@ -174,9 +172,25 @@ impl Run<'_> {
     fn finish(&self, partial: Partial, manifest: Manifest) -> Result<Kept, RecError> {
         if let Some(DiskId { base, delta: Some(_) }) = &manifest.disk {
             // Before the trace is there: maintenance must not miss one.
-            self.overlays.note(base, &self.out.join(&manifest.name))?;
+            if let Err(error) = self.overlays.note(base, &self.out.join(&manifest.name)) {
+                return Err(RecError::Left { folder: partial.leave(), error: Box::new(error.into()) });
+            }
         }
-        Ok(Kept { folder: partial.finish(&manifest)?, manifest })
+        let left = partial.folder().to_owned();
+        match partial.finish(&manifest) {
+            Ok(folder) => Ok(Kept { folder, manifest }),
+            Err(error) => Err(RecError::Left { folder: left, error: Box::new(error.into()) }),
+        }
+    }
+}
+
+/// The name of the trace of a recording that the guest has named; all its files have plain names.
+fn trace_name(run: &str, recording: &str, index: usize) -> String {
+    let name = format!("{run}-{recording}");
+    if [snapshot_name, log_name].iter().all(|file| is_plain(&file(&name))) {
+        name
+    } else {
+        format!("{run}-{index:03}")
     }
 }
 
@@ -196,7 +210,8 @@ fn verify(
 ) -> Result<Option<Verification>, RecError> {
     let mut log = io::BufWriter::new(File::create(folder.join(REPLAY_LOG))?);
     let progress = Progress::percent(&format!("replaying {name}"));
-    let what = ReplayOf { panda: plan.panda, machine: &plan.subject.machine, folder, name, more: &[] };
+    let machine = &plan.subject.machine;
+    let what = ReplayOf { panda: plan.panda, machine, folder, name, more: &[], panda_dir: None };
     let mut written = Ok(());
     let replayed = replay(&what, interrupt, |line| {
         if let Some(step) = line.step {
@@ -218,4 +233,23 @@ fn verify(
         failure: replay.failure,
         seconds: replay.seconds,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rec::NAME_LENGTH;
+
+    #[test]
+    fn however_long_the_names_a_trace_can_be_opened_again() {
+        for run in [1, NAME_LENGTH].map(|length| "r".repeat(length)) {
+            for length in 1..128 {
+                let name = trace_name(&run, &"s".repeat(length), 7);
+                for file in [snapshot_name(&name), log_name(&name)] {
+                    assert!(is_plain(&file), "{file} ({})", file.len());
+                }
+            }
+        }
+        assert_eq!(trace_name("run", "ssh_000", 0), "run-ssh_000");
+    }
 }

@@ -20,7 +20,7 @@ use self::keep::{Kept, Run};
 use self::run::{Cut, Plan};
 use self::subject::Subject;
 use crate::bootstrap::BootstrapError;
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, enough};
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
 use crate::guest::GuestError;
@@ -232,13 +232,16 @@ impl Args {
     /// Records, verifies, reports.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
-        let Some(Made { kept, cut }) = self.record(context, &interrupt)? else {
-            return Ok(Exit::Done);
-        };
+        let made = self.record(context, &interrupt).map_err(|error| match error {
+            // The programs that prepare the run have had the Ctrl-C as well, and failed of it.
+            error if !interrupt.is_set() || matches!(error, RecError::Left { .. }) => error,
+            _ => RecError::Interrupted,
+        });
+        let Some(Made { kept, cut }) = made? else { return Ok(Exit::Done) };
         if self.command.is_empty() {
-            report::print_all(&kept, context.json)?;
+            enough(report::print_all(&kept, context.json))?;
         } else if let [kept] = &kept[..] {
-            report::print(kept, context.json)?;
+            enough(report::print(kept, context.json))?;
         }
         let verifications = || kept.iter().map(|kept| &kept.manifest.verification);
         Ok(match cut {
@@ -262,7 +265,7 @@ impl Args {
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
         if !self.cold {
-            subject.find_warm(&context.home, &panda, interrupt)?;
+            subject.find_warm(&context.home, &panda, interrupt, !self.dry_run)?;
         }
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
@@ -300,7 +303,7 @@ impl Args {
         let Some(partial) = claimed else {
             let folder = std::path::absolute(&self.out)?.join(&name);
             let mut out = io::stdout().lock();
-            plan.dry(&folder).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+            plan.dry(&folder)?.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             return Ok(None);
         };
         for (asked, ready) in self.port_fwd.iter().zip(&forwards).filter(|(asked, _)| asked.host == 0) {

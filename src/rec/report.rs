@@ -8,10 +8,12 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::keep::Kept;
+use crate::terminal::complain;
 use crate::trace::Manifest;
 
 #[derive(Serialize)]
 struct Report<'a> {
+    #[serde(serialize_with = "crate::trace::lossy")]
     trace: &'a Path,
     #[serde(flatten)]
     manifest: &'a Manifest,
@@ -78,7 +80,7 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
     table.load_preset(NOTHING).add_rows(rows);
     writeln!(out, "{}", table.trim_fmt())?;
     if let Some(failure) = verification.and_then(|verification| verification.failure.as_ref()) {
-        eprintln!("pandacap: {}: the recording does not replay: {failure}", folder.display());
+        complain(format_args!("{}: the recording does not replay: {failure}", folder.display()));
     }
     Ok(())
 }

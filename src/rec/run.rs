@@ -15,7 +15,8 @@ use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
-use crate::vm::{Outside, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
+use crate::terminal::last_lines;
+use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -91,22 +92,29 @@ impl Plan<'_> {
     }
 
     fn plugins_folder(&self) -> PathBuf {
-        Path::new(PLUGINS).join(format!("{}-softmmu/panda/plugins", self.panda.target))
+        self.panda.plugins_below(Path::new(PLUGINS))
+    }
+
+    /// The links by which PANDA finds recctrl and the user's own plugins.
+    fn links(&self) -> io::Result<Vec<(PathBuf, PathBuf)>> {
+        let plugins = self.plugins_folder();
+        let recctrl = (self.recctrl.to_owned(), plugins.join("panda_recctrl.so"));
+        let own = self.plugins.iter().filter_map(|plugin| plugin.link(&plugins).transpose());
+        std::iter::once(Ok(recctrl)).chain(own).collect()
     }
 
     /// The run as lines for a shell.
-    pub(super) fn dry(&self, folder: &Path) -> Vec<String> {
+    pub(super) fn dry(&self, folder: &Path) -> io::Result<Vec<String>> {
         let folder = folder.to_string_lossy();
         let quote = |words: &[&str]| shell_words::join(words);
-        let plugins = self.plugins_folder();
-        let plugins = plugins.to_string_lossy();
-        let recctrl = self.recctrl.to_string_lossy();
         let mut lines = vec![
             quote(&["mkdir", "-p", &folder]),
             quote(&["cd", &folder]),
-            quote(&["mkdir", "-p", &plugins]),
-            quote(&["ln", "-s", &recctrl, &format!("{plugins}/panda_recctrl.so")]),
+            quote(&["mkdir", "-p", &self.plugins_folder().to_string_lossy()]),
         ];
+        for (file, place) in self.links()? {
+            lines.push(quote(&["ln", "-s", &file.to_string_lossy(), &place.to_string_lossy()]));
+        }
         match self.subject.base() {
             Some(base) => {
                 lines.push(format!("qemu-img {}", shell_words::join(base.overlay_args(DISK))));
@@ -121,14 +129,15 @@ impl Plan<'_> {
         let mut command = self.panda.command();
         command.args(self.arguments());
         lines.push(format!("PANDA_DIR={PLUGINS} {}", shell(&command)));
-        lines
+        Ok(lines)
     }
 
     /// Runs it in `folder`, where its subject is prepared.
     pub(super) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
-        let plugins = folder.join(self.plugins_folder());
-        fs::create_dir_all(&plugins)?;
-        symlink(self.recctrl, plugins.join("panda_recctrl.so"))?;
+        fs::create_dir_all(folder.join(self.plugins_folder()))?;
+        for (file, place) in self.links()? {
+            symlink(file, folder.join(place))?;
+        }
         let arguments = self.arguments();
         let log = File::create(folder.join(PANDA_LOG))?;
         let mut command: Command = self.panda.command();
@@ -188,7 +197,7 @@ impl Plan<'_> {
                 RecError::BootstrapFailed { script, said: said(folder, CONSOLE) }
             }
             Some(Cut::NoHook) => RecError::NoHook,
-            Some(Cut::Panic) => RecError::Panic(said(folder, CONSOLE)),
+            Some(Cut::Panic) => RecError::Panic(gave_up(folder)),
             Some(Cut::Boot) => {
                 RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }
             }
@@ -248,9 +257,9 @@ impl Watch {
         }
     }
 
-    /// Takes what is new; whether there was output.
+    /// Takes what is new; whether there was anything.
     fn look(&mut self) -> io::Result<bool> {
-        self.story.follow(&mut self.events)?;
+        let told = self.story.follow(&mut self.events)?;
         self.look_for_boot()?;
         self.announce();
         let output = self.output.bytes()?;
@@ -258,10 +267,15 @@ impl Watch {
             // The output must not end up in the line of the spinner.
             self.progress = None;
             let mut out = io::stdout().lock();
-            out.write_all(&output)?;
-            out.flush()?;
+            // What is recorded does not depend on who reads along; all of it is in the trace.
+            if let Err(error) = out.write_all(&output).and_then(|()| out.flush()) {
+                self.show = false;
+                if error.kind() != io::ErrorKind::BrokenPipe {
+                    log::warn!("cannot show the command's output any more: {error}");
+                }
+            }
         }
-        Ok(!output.is_empty())
+        Ok(told || !output.is_empty())
     }
 
     fn look_for_boot(&mut self) -> io::Result<()> {
@@ -325,13 +339,37 @@ impl Watch {
 
 /// The end of what a file of the run says, to explain a failure with.
 fn said(folder: &Path, file: &str) -> String {
-    let text = fs::read(folder.join(file)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(5)..].join("\n  ");
+    let tail = last_lines(&folder.join(file), 5).unwrap_or_default().join("\n  ");
     if tail.is_empty() { format!("\n  ({file} is empty)") } else { format!("\n  {tail}") }
+}
+
+/// What the guest's kernel said up to where it gave up; what follows is a list of its functions.
+fn gave_up(folder: &Path) -> String {
+    let mut lines = last_lines(&folder.join(CONSOLE), 200).unwrap_or_default();
+    match lines.iter().position(|line| line.contains(PANIC)) {
+        Some(panic) => {
+            lines.truncate(panic + 1);
+            format!("\n  {}", lines[lines.len().saturating_sub(5)..].join("\n  "))
+        }
+        None => said(folder, CONSOLE),
+    }
 }
 
 fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_that_gave_up_is_quoted_however_much_it_says_afterwards() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let trace = "[ 1.5]  kernel_init+0x1a/0x130\n".repeat(30);
+        let console = format!("[ 1.4] List of all partitions:\n[ 1.5] {PANIC}: VFS: no root\n{trace}");
+        fs::write(dir.path().join(CONSOLE), console).expect("written");
+        let quoted = gave_up(dir.path());
+        assert!(quoted.ends_with("not syncing: VFS: no root") && quoted.contains("List of all"), "{quoted}");
+    }
 }

@@ -173,13 +173,14 @@ impl Subject {
         })
     }
 
-    /// Finds the state from which the machine can go on. One that does not fit any more is made anew, unless the
-    /// machine is not the guest's usual one.
+    /// Finds the state from which the machine can go on. One that does not fit any more is made anew if it may be,
+    /// unless the machine is not the guest's usual one.
     pub(super) fn find_warm(
         &mut self,
         home: &Path,
         panda: &Panda,
         interrupt: &Interrupt,
+        make: bool,
     ) -> Result<(), RecError> {
         let Some(guest) = self.guest.as_ref().filter(|guest| guest.was_warm()) else { return Ok(()) };
         let initramfs = match &self.kind {
@@ -188,7 +189,7 @@ impl Subject {
         };
         let key = WarmKey::of(guest, &self.machine, panda, initramfs.as_deref())?;
         let found = match guest.warm(&key) {
-            None if self.machine == guest.machine() => {
+            None if make && self.machine == guest.machine() => {
                 let what = format!("the warm state of {} does not fit any more: booting it anew", guest.name);
                 let _progress = Progress::waiting(&what);
                 let made = guest.make_warm(&key, panda, initramfs.as_deref(), warm::PATIENCE, interrupt);

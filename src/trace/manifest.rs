@@ -189,6 +189,7 @@ pub fn is_plain(name: &str) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::trace::Trace;
     use std::os::unix::ffi::OsStringExt;
 
     pub(crate) fn example() -> Manifest {
@@ -234,6 +235,17 @@ pub(crate) mod tests {
     fn a_manifest_of_another_schema_is_refused_whatever_else_it_holds() {
         let error = Manifest::parse(br#"{ "schema": 2, "new": true }"#).expect_err("refused");
         assert!(matches!(error, ManifestError::Schema(2)), "{error}");
+    }
+
+    #[test]
+    fn a_strangers_arguments_are_taken_only_when_somebody_says_so() {
+        let mut manifest = example();
+        manifest.machine.more = ["-incoming", "exec:touch here"].map(str::to_owned).to_vec();
+        let trace = Trace { folder: "t".into(), manifest };
+        let error = trace.machine(false).expect_err("refused").to_string();
+        assert!(error.contains("-incoming 'exec:touch here'") && error.contains("--trust-args"), "{error}");
+        assert_eq!(trace.machine(true).expect("taken").more.len(), 2);
+        assert!(Trace { manifest: example(), ..trace }.machine(false).is_ok());
     }
 
     #[test]

@@ -11,10 +11,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::vm::Machine;
+
 pub use self::manifest::{
     Arguments, DiskId, GuestId, MANIFEST, Manifest, ManifestError, Recording, SCHEMA, Seconds, Verification,
     is_plain,
 };
+pub(crate) use self::partial::is_left;
 pub use self::partial::{Partial, PartialError, leftovers};
 pub use self::replay::{Line, Replay, ReplayError, ReplayOf, Step, replay};
 
@@ -27,6 +30,14 @@ pub fn snapshot_name(name: &str) -> String {
 pub fn log_name(name: &str) -> String {
     format!("{name}-rr-nondet.log")
 }
+
+/// A path in a JSON report, readable also where it is not UTF-8.
+pub(crate) fn lossy<S: serde::Serializer>(path: &impl AsRef<Path>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.as_ref().to_string_lossy())
+}
+
+/// The most bytes that a manifest may have; ours have some thousands.
+const MANIFEST_BYTES: u64 = 16 << 20;
 
 /// Why a folder is not a trace that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +61,17 @@ pub enum TraceError {
         /// What is wrong with it.
         error: ManifestError,
     },
+    /// PANDA would be told more than what hardware there is.
+    #[error(
+        "{}: its machine has further arguments for PANDA ({arguments}), which can do anything on this machine; if you \
+         trust whoever made the trace, say --trust-args", .path.display()
+    )]
+    Untrusted {
+        /// The manifest.
+        path: PathBuf,
+        /// What PANDA would be told, quoted for a shell.
+        arguments: String,
+    },
 }
 
 /// A finished trace.
@@ -65,7 +87,7 @@ impl Trace {
     /// Opens the trace in `folder`.
     pub fn open(folder: &Path) -> Result<Trace, TraceError> {
         let path = folder.join(MANIFEST);
-        match fs::read(&path).map(|text| Manifest::parse(&text)) {
+        match read(&path).map(|text| Manifest::parse(&text)) {
             Ok(Ok(manifest)) => Ok(Trace { folder: folder.to_owned(), manifest }),
             Ok(Err(error)) => Err(TraceError::Manifest { path, error }),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -73,5 +95,25 @@ impl Trace {
             }
             Err(error) => Err(TraceError::Unreadable { path, error }),
         }
+    }
+
+    /// The machine to replay it on. Where the trace may be a stranger's, that is hardware and nothing else.
+    pub fn machine(&self, trusted: bool) -> Result<&Machine, TraceError> {
+        let machine = &self.manifest.machine;
+        if trusted || machine.more.is_empty() {
+            return Ok(machine);
+        }
+        let arguments = shell_words::join(&machine.more);
+        Err(TraceError::Untrusted { path: self.folder.join(MANIFEST), arguments })
+    }
+}
+
+/// Reads a manifest, which may be anything of anybody's.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked before it is opened: opening a pipe would wait for its other end.
+    match fs::metadata(path)? {
+        found if !found.is_file() => Err(io::Error::other("not a regular file")),
+        found if found.len() > MANIFEST_BYTES => Err(io::ErrorKind::FileTooLarge.into()),
+        _ => fs::read(path),
     }
 }

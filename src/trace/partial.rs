@@ -14,6 +14,8 @@ use crate::digest;
 
 /// How long a run may take from making its folder to locking it.
 const YOUNG: Duration = Duration::from_secs(2);
+/// The file that tells a folder of ours from anybody else's with such a name.
+const MARK: &str = ".pandacap";
 
 /// Why a trace cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +69,11 @@ impl Partial {
             Err(error) => return Err(files(error)),
         };
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) if made => Ok(Partial { folder, trace, left: false, _lock: lock }),
+            Ok(()) if made => {
+                let partial = Partial { folder, trace, left: false, _lock: lock };
+                File::create(partial.folder.join(MARK)).map_err(files)?;
+                Ok(partial)
+            }
             Ok(()) => Err(PartialError::Left(folder)),
             Err(Errno::WOULDBLOCK) => Err(PartialError::Busy(trace)),
             Err(error) => Err(files(error.into())),
@@ -86,9 +92,13 @@ impl Partial {
     }
 
     /// Writes the manifest, gets everything onto the disk, and gives the trace its name; returns its folder.
-    pub fn finish(self, manifest: &Manifest) -> Result<PathBuf, PartialError> {
+    ///
+    /// Where that fails, what is in it is left, as by [`Partial::leave`].
+    pub fn finish(mut self, manifest: &Manifest) -> Result<PathBuf, PartialError> {
+        self.left = true;
         let files = |error| PartialError::Files { folder: self.folder.clone(), error };
         let text = manifest.to_json().map_err(|error| files(error.into()))?;
+        fs::remove_file(self.folder.join(MARK)).map_err(files)?;
         digest::sync_folder(&self.folder).map_err(files)?;
         digest::replace(&self.folder.join(MANIFEST), &text).map_err(files)?;
         match renameat_with(CWD, &self.folder, CWD, &self.trace, RenameFlags::NOREPLACE) {
@@ -117,6 +127,7 @@ impl Drop for Partial {
 }
 
 /// What runs that were killed have left in `out`: without a recording in it, it is removed; else it is returned.
+/// What is not ours stays.
 pub fn leftovers(out: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(out).into_iter().flatten().filter_map(Result::ok);
     let partial = |path: &PathBuf| {
@@ -126,8 +137,8 @@ pub fn leftovers(out: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(partial).filter(|folder| is_left(folder)).filter(keep).collect()
 }
 
-/// Whether nobody works in this folder any more.
-fn is_left(folder: &Path) -> bool {
+/// Whether nobody works any more in this folder, which whoever does has locked.
+pub(crate) fn is_left(folder: &Path) -> bool {
     let Ok(lock) = File::open(folder) else { return false };
     // One that is about to be locked is younger than this.
     let age = lock.metadata().and_then(|metadata| metadata.modified()).map(|time| time.elapsed());
@@ -135,11 +146,15 @@ fn is_left(folder: &Path) -> bool {
         && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
-/// Whether there is a recording in it; if not, it goes.
+/// Whether there is a recording in it; if not, and it is ours, it goes.
 fn keep(folder: &PathBuf) -> bool {
-    let mut entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    if entries.any(|entry| entry.file_name().to_string_lossy().ends_with("-rr-nondet.log")) {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let files: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    if files.iter().any(|file| file.to_string_lossy().ends_with("-rr-nondet.log")) {
         return true;
+    }
+    if !files.is_empty() && !files.iter().any(|file| file == MARK) {
+        return false;
     }
     if let Err(error) = fs::remove_dir_all(folder) {
         log::warn!("cannot remove {}, which a run that was killed has left: {error}", folder.display());
@@ -160,6 +175,17 @@ mod tests {
         drop(first);
         Partial::claim(out.path(), "a").expect("free again").finish(&example()).expect("finished");
         assert!(matches!(Partial::claim(out.path(), "a"), Err(PartialError::Taken(_))));
+    }
+
+    #[test]
+    fn a_trace_that_cannot_take_its_name_is_left_and_not_lost() {
+        let out = tempfile::tempdir().expect("a temporary folder");
+        let partial = Partial::claim(out.path(), "a").expect("claimed");
+        let folder = partial.folder().to_owned();
+        fs::write(folder.join("a-rr-snp"), "recorded").expect("written");
+        fs::create_dir(out.path().join("a")).expect("made");
+        assert!(matches!(partial.finish(&example()), Err(PartialError::Taken(_))));
+        assert_eq!(fs::read(folder.join("a-rr-snp")).expect("still there"), b"recorded");
     }
 
     #[test]
@@ -186,11 +212,18 @@ mod tests {
         };
         let (recording, _) = folder("recording", true);
         let (empty, _) = folder("empty", false);
+        let claimed = Partial::claim(out.path(), "killed").expect("claimed").leave();
+        File::open(&claimed).and_then(|folder| folder.set_modified(old)).expect("set");
+        let foreign = out.path().join(".foreign.partial");
+        fs::create_dir(&foreign).expect("made");
+        fs::write(foreign.join("precious"), "").expect("written");
+        File::open(&foreign).and_then(|folder| folder.set_modified(old)).expect("set");
         let (busy, held) = folder("busy", false);
         flock(&held, FlockOperation::NonBlockingLockExclusive).expect("locked");
         let young = out.path().join(".young.partial");
         fs::create_dir(&young).expect("made");
         assert_eq!(leftovers(out.path()), [recording]);
-        assert!(!empty.exists() && busy.exists() && young.exists());
+        assert!(!empty.exists() && !claimed.exists());
+        assert!(busy.exists() && young.exists() && foreign.exists());
     }
 }

@@ -58,12 +58,17 @@ pub struct ReplayOf<'a> {
     pub name: &'a str,
     /// Further arguments for PANDA, like plugins.
     pub more: &'a [String],
+    /// `PANDA_DIR`, below which PANDA looks for plugins first.
+    pub panda_dir: Option<&'a Path>,
 }
 
 impl ReplayOf<'_> {
     fn command(&self) -> Command {
         let mut command = self.panda.command();
         command.args(self.machine.replay_args(self.name)).args(self.more).env_remove("PANDA_DIR");
+        if let Some(folder) = self.panda_dir {
+            command.env("PANDA_DIR", folder);
+        }
         command
     }
 

@@ -9,12 +9,13 @@ use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
 use super::{MANIFEST, Replay, ReplayError, ReplayOf, Trace, TraceError, replay};
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, enough};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
+use crate::terminal::complain;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -22,11 +23,16 @@ pub struct Args {
     /// Traces, or folders of traces, of which each is verified
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
+
+    /// Take the traces' own further arguments for PANDA (`rec --qemu-arg`), which can do anything on this machine
+    #[arg(long)]
+    trust_args: bool,
 }
 
 /// What came of one trace.
 #[derive(Debug, Serialize)]
 struct Report {
+    #[serde(serialize_with = "super::lossy")]
     trace: PathBuf,
     instructions: Option<u64>,
     digests_ok: bool,
@@ -48,15 +54,18 @@ impl Args {
         let interrupt = Interrupt::catch()?;
         let mut reports = Vec::new();
         for folder in self.traces.into_iter().flat_map(expand) {
+            if interrupt.is_set() {
+                return Ok(Exit::Interrupted);
+            }
             reports.push(match Trace::open(&folder) {
-                Ok(trace) => match verify(&trace, context, &interrupt) {
+                Ok(trace) => match verify(&trace, self.trust_args, context, &interrupt) {
                     Err(Error::Replay(ReplayError::Interrupted)) => return Ok(Exit::Interrupted),
                     report => report?,
                 },
                 Err(error) => unreadable(folder, &error),
             });
         }
-        print(&reports, context.json)?;
+        enough(print(&reports, context.json))?;
         Ok(if reports.iter().all(Report::passed) { Exit::Done } else { Exit::Unverified })
     }
 }
@@ -85,7 +94,7 @@ fn unreadable(trace: PathBuf, error: &TraceError) -> Report {
     Report { trace, instructions: None, digests_ok: false, replay_ok: None, seconds: None, problems }
 }
 
-fn verify(trace: &Trace, context: &Context, interrupt: &Interrupt) -> Result<Report, Error> {
+fn verify(trace: &Trace, trusted: bool, context: &Context, interrupt: &Interrupt) -> Result<Report, Error> {
     let manifest = &trace.manifest;
     let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
     let problems = changed(trace);
@@ -97,14 +106,22 @@ fn verify(trace: &Trace, context: &Context, interrupt: &Interrupt) -> Result<Rep
         seconds: None,
         problems,
     };
-    if report.digests_ok {
+    let machine = match trace.machine(trusted) {
+        Ok(machine) => Some(machine).filter(|_| report.digests_ok),
+        Err(error) => {
+            report.problems.push(error.to_string());
+            None
+        }
+    };
+    if let Some(machine) = machine {
         let progress = Progress::percent(&format!("replaying {}", manifest.name));
         let what = ReplayOf {
             panda: &panda,
-            machine: &manifest.machine,
+            machine,
             folder: &trace.folder,
             name: &manifest.name,
             more: &[],
+            panda_dir: None,
         };
         let Replay { failure, seconds } = replay(&what, interrupt, |line| {
             if let Some(step) = line.step {
@@ -124,11 +141,18 @@ fn changed(trace: &Trace) -> Vec<String> {
     let unlisted = recording.into_iter().filter(|name| !trace.manifest.files.contains_key(name));
     let unlisted = unlisted.map(|name| format!("the manifest has no digest of {name}"));
     let files = trace.manifest.files.iter().filter_map(|(name, expected)| {
-        match FileDigest::of(&trace.folder.join(name)) {
-            Ok(digest) if digest == *expected => None,
-            Ok(digest) if digest.bytes != expected.bytes => {
-                Some(format!("{name} has {} bytes, not {}", digest.bytes, expected.bytes))
+        let path = trace.folder.join(name);
+        // Asked before it is opened: a pipe would wait for its other end, and a device need not have one.
+        let found = match fs::metadata(&path) {
+            Ok(found) if !found.is_file() => return Some(format!("{name} is not a regular file")),
+            Ok(found) if found.len() != expected.bytes => {
+                return Some(format!("{name} has {} bytes, not {}", found.len(), expected.bytes));
             }
+            Ok(_) => FileDigest::of(&path),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(digest) if digest == *expected => None,
             Ok(_) => Some(format!("{name} is not what was recorded: its SHA-256 differs")),
             Err(error) => Some(format!("{name}: {error}")),
         }
@@ -162,7 +186,7 @@ fn print(reports: &[Report], json: bool) -> io::Result<()> {
     drop(out);
     for report in reports {
         for problem in &report.problems {
-            eprintln!("pandacap: {}: {problem}", report.trace.display());
+            complain(format_args!("{}: {problem}", report.trace.display()));
         }
     }
     Ok(())

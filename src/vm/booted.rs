@@ -10,6 +10,8 @@ use super::{PortForward, Protocol};
 
 /// How long to wait before the SSH server is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// What a kernel that gives up writes to its console.
+pub const PANIC: &str = "Kernel panic - not syncing";
 /// How much of the console is looked through at once.
 const RECENT: usize = 4096;
 
@@ -48,7 +50,7 @@ impl Signs {
         let new = self.console.bytes()?;
         self.recent.extend(new);
         let says = |text: &str| self.recent.windows(text.len()).any(|window| window == text.as_bytes());
-        if says("Kernel panic - not syncing") {
+        if says(PANIC) {
             return Ok(Sign::Panic);
         }
         let login = !self.text.is_empty() && says(&self.text);

@@ -81,6 +81,11 @@ pub enum DiskError {
     },
 }
 
+/// The type of a partition that is none.
+const UNUSED: u8 = 0;
+/// The type of the partition that keeps others away from a GPT, which may claim more than the disk has.
+const GPT: u8 = 0xee;
+
 /// An image that is in use, for as long as the value lives.
 #[derive(Debug)]
 pub struct Hold(#[expect(dead_code, reason = "the lock goes with the file")] File);
@@ -199,10 +204,16 @@ fn raw_end(mut image: File) -> io::Result<Option<u64>> {
     {
         return Ok(1024_u64.checked_shl(shift).and_then(|size| size.checked_mul(blocks.into())));
     }
-    // An MBR's four partitions: first sector and number of sectors.
+    // An MBR's four partitions: a flag, a type, first sector and number of sectors.
     if head.get(510..512) == Some(&[0x55, 0xaa]) {
-        let ends = (0..4)
-            .filter_map(|n| Some(u64::from(word(446 + 16 * n + 8)?) + u64::from(word(446 + 16 * n + 12)?)));
+        let partitions = (0..4).map(|n| 446 + 16 * n);
+        let flags = partitions.clone().filter_map(|at| head.get(at));
+        // A boot sector of a file system has code there.
+        if flags.copied().any(|flag| flag & 0x7f != 0) {
+            return Ok(None);
+        }
+        let used = partitions.filter(|at| !matches!(head.get(at + 4), Some(&(UNUSED | GPT)) | None));
+        let ends = used.filter_map(|at| Some(u64::from(word(at + 8)?) + u64::from(word(at + 12)?)));
         return Ok(ends.max().map(|sectors| sectors * 512));
     }
     Ok(None)
@@ -264,4 +275,29 @@ struct Check {
     image_end_offset: u64,
     #[serde(default)]
     compressed_clusters: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn end(flag: u8, kind: u8, first: u32, sectors: u32) -> Option<u64> {
+        let mut head = vec![0; 2048];
+        (head[446], head[450]) = (flag, kind);
+        head[454..458].copy_from_slice(&first.to_le_bytes());
+        head[458..462].copy_from_slice(&sectors.to_le_bytes());
+        head[510..512].copy_from_slice(&[0x55, 0xaa]);
+        let mut image = tempfile::tempfile().expect("a temporary file");
+        image.write_all(&head).expect("written");
+        raw_end(image).expect("read")
+    }
+
+    #[test]
+    fn a_disk_is_as_long_as_its_partitions_and_nothing_else_is_taken_for_one() {
+        assert_eq!(end(0x80, 0x83, 2048, 8), Some(2056 * 512));
+        assert_eq!(end(0, 0xee, 1, u32::MAX), None, "a GPT's guard");
+        assert_eq!(end(0, 0, 7, u32::MAX), None, "an unused entry");
+        assert_eq!(end(0x0f, 0x83, 7, u32::MAX), None, "a boot sector's code");
+    }
 }

@@ -1,6 +1,7 @@
 //! What the host has left for one more machine.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statvfs;
@@ -23,9 +24,8 @@ pub struct NoMemory {
 
 /// Sees that there is memory for a guest of so many MiB. A host that does not tell is taken for one that has it.
 pub fn check_memory(guest_mib: u32) -> Result<(), NoMemory> {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let needed_mib = u64::from(guest_mib) + OWN_MIB;
-    match available(&text) {
+    match available_memory().map(|bytes| bytes >> 20) {
         Some(available_mib) if available_mib < needed_mib => Err(NoMemory { available_mib, needed_mib }),
         _ => Ok(()),
     }
@@ -47,22 +47,31 @@ pub struct NoSpace {
 pub fn check_space(folder: &Path, guest_mib: u32) -> Result<(), NoSpace> {
     let needed_mib = u64::from(guest_mib) + SPARE_MIB;
     // A relative path's first ancestor is the empty one, which stands for the current folder.
-    let there =
+    let mut there =
         folder.ancestors().map(|folder| if folder == Path::new("") { Path::new(".") } else { folder });
-    match there.filter_map(|folder| statvfs(folder).ok()).next() {
-        Some(disk) if (disk.f_bavail * disk.f_frsize) >> 20 < needed_mib => Err(NoSpace {
-            folder: folder.to_owned(),
-            free_mib: (disk.f_bavail * disk.f_frsize) >> 20,
-            needed_mib,
-        }),
+    match there.find_map(|folder| free_space(folder).ok()) {
+        Some(bytes) if bytes >> 20 < needed_mib => {
+            Err(NoSpace { folder: folder.to_owned(), free_mib: bytes >> 20, needed_mib })
+        }
         _ => Ok(()),
     }
 }
 
+/// The bytes that are free for the user on the disk of `folder`, which has to be there.
+pub fn free_space(folder: &Path) -> io::Result<u64> {
+    let disk = statvfs(folder)?;
+    // A file system that knows no bound may say anything.
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// The bytes of memory that a new program can have, where the system tells.
+pub fn available_memory() -> Option<u64> {
+    available(&fs::read_to_string("/proc/meminfo").ok()?)
+}
+
 fn available(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib / 1024)
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
@@ -71,7 +80,8 @@ mod tests {
 
     #[test]
     fn memory_is_what_the_system_calls_available() {
-        assert_eq!(available("MemTotal: 9 kB\nMemAvailable:    2048000 kB\n"), Some(2000));
+        assert_eq!(available("MemTotal: 9 kB\nMemAvailable:    2048000 kB\n"), Some(2_048_000 << 10));
+        assert_eq!(available("MemTotal: 1 kB\n"), None);
         assert!(check_memory(1).is_ok());
         assert!(check_memory(u32::MAX).is_err());
     }

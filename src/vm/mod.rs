@@ -15,9 +15,9 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::booted::{Sign, Signs};
+pub use self::booted::{PANIC, Sign, Signs};
 pub use self::disk::{Base, DiskError, Hold};
-pub use self::host::{NoMemory, NoSpace, check_memory, check_space};
+pub use self::host::{NoMemory, NoSpace, available_memory, check_memory, check_space, free_space};
 pub use self::net::{Nic, PortError, PortForward, Protocol};
 pub use self::overlays::{Overlays, how_many};
 pub use self::plugin::{NoPlugin, PluginSpec};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A network card that PANDA emulates.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Nic(String);
 
 impl Nic {
@@ -30,6 +30,20 @@ impl FromStr for Nic {
             return Ok(Nic(model.to_owned()));
         }
         Err(format!("no such network card; there are {}, and `none`", Nic::MODELS.join(", ")))
+    }
+}
+
+impl TryFrom<String> for Nic {
+    type Error = String;
+
+    fn try_from(model: String) -> Result<Nic, String> {
+        model.parse()
+    }
+}
+
+impl From<Nic> for String {
+    fn from(nic: Nic) -> String {
+        nic.0
     }
 }
 
@@ -166,6 +180,12 @@ mod tests {
         ] {
             assert!(rule(text).contains(part), "{text}: {}", rule(text));
         }
+    }
+
+    #[test]
+    fn a_card_from_a_file_is_one_that_there_is_and_no_options_with_it() {
+        assert_eq!(serde_json::from_str::<Nic>(r#""e1000""#).ok(), "e1000".parse().ok());
+        assert!(serde_json::from_str::<Nic>(r#""e1000,romfile=/etc/passwd""#).is_err());
     }
 
     #[test]

@@ -5,10 +5,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest, Sha256};
+use std::time::{Duration, SystemTime};
 
 use super::Base;
+use crate::digest::sha256;
+
+/// How long a trace may take from its note until it is there: all of it is got onto the disk meanwhile.
+const YOUNG: Duration = Duration::from_secs(60 * 60);
 
 /// Links to traces, in one folder for each image.
 #[derive(Debug)]
@@ -20,14 +23,14 @@ impl Overlays {
         Overlays(home.join("overlays"))
     }
 
-    fn folder(&self, base: &Base) -> PathBuf {
-        self.0.join(short_digest(&base.path))
+    fn folder(&self, image: &Path) -> PathBuf {
+        self.0.join(short_digest(image))
     }
 
     /// Notes that the trace in `folder`, which need not be there yet, has an overlay on `base`.
     pub fn note(&self, base: &Base, folder: &Path) -> io::Result<()> {
         let trace = std::path::absolute(folder)?;
-        let links = self.folder(base);
+        let links = self.folder(&base.path);
         fs::create_dir_all(&links)?;
         match symlink(&trace, links.join(short_digest(&trace))) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -35,9 +38,10 @@ impl Overlays {
         }
     }
 
-    /// The traces that have an overlay on `base`; what has been removed or moved since is forgotten.
-    pub fn on(&self, base: &Base) -> io::Result<Vec<PathBuf>> {
-        let links = match fs::read_dir(self.folder(base)) {
+    /// The traces that have an overlay on the image, which has to be there but need not be whole; what has been
+    /// removed or moved since is forgotten.
+    pub fn on(&self, image: &Path) -> io::Result<Vec<PathBuf>> {
+        let links = match fs::read_dir(self.folder(&fs::canonicalize(image)?)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             links => links?,
         };
@@ -45,8 +49,13 @@ impl Overlays {
         for link in links {
             let link = link?.path();
             match fs::metadata(&link) {
-                Ok(_) => traces.push(fs::read_link(&link)?),
-                Err(_) => fs::remove_file(&link)?,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if is_old(&link) {
+                        fs::remove_file(&link)?;
+                    }
+                }
+                // What cannot be looked at may still be there.
+                _ => traces.push(fs::read_link(&link)?),
             }
         }
         traces.sort();
@@ -59,9 +68,14 @@ pub fn how_many(count: usize) -> String {
     if count == 1 { "one trace".to_owned() } else { format!("{count} traces") }
 }
 
+/// Whether the link was made so long ago that its trace must have been there.
+fn is_old(link: &Path) -> bool {
+    let made = fs::symlink_metadata(link).and_then(|link| link.modified());
+    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > YOUNG))
+}
+
 fn short_digest(path: &Path) -> String {
-    let digest = format!("{:x}", Sha256::digest(path.as_os_str().as_bytes()));
-    digest[..16].to_owned()
+    sha256(path.as_os_str().as_bytes())[..16].to_owned()
 }
 
 #[cfg(test)]
@@ -79,15 +93,36 @@ mod tests {
             modified: jiff::Timestamp::UNIX_EPOCH,
         };
         let overlays = Overlays::of(dir.path());
+        for image in ["disk", "other"] {
+            fs::write(dir.path().join(image), "").expect("written");
+        }
         let traces = ["a", "b"].map(|name| dir.path().join(name));
         for trace in &traces {
             fs::create_dir(trace).expect("made");
             overlays.note(&base("disk"), trace).expect("noted");
             overlays.note(&base("disk"), trace).expect("noted twice");
         }
-        assert_eq!(overlays.on(&base("disk")).expect("read"), traces);
-        assert!(overlays.on(&base("other")).expect("read").is_empty());
+        assert_eq!(overlays.on(&dir.path().join("disk")).expect("read"), traces);
+        assert!(overlays.on(&dir.path().join("other")).expect("read").is_empty());
         fs::remove_dir(&traces[0]).expect("removed");
-        assert_eq!(overlays.on(&base("disk")).expect("read"), traces[1..]);
+        assert_eq!(overlays.on(&dir.path().join("disk")).expect("read"), traces[1..]);
+    }
+
+    #[test]
+    fn a_trace_that_is_about_to_be_there_is_not_forgotten() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let base = Base {
+            path: dir.path().join("disk"),
+            format: "raw".to_owned(),
+            virtual_bytes: 1,
+            bytes: 1,
+            modified: jiff::Timestamp::UNIX_EPOCH,
+        };
+        let (overlays, trace) = (Overlays::of(dir.path()), dir.path().join("a"));
+        fs::write(&base.path, "").expect("written");
+        overlays.note(&base, &trace).expect("noted");
+        assert!(overlays.on(&base.path).expect("read").is_empty());
+        fs::create_dir(&trace).expect("made");
+        assert_eq!(overlays.on(&base.path).expect("read"), [trace]);
     }
 }

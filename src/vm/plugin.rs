@@ -1,24 +1,34 @@
-//! A PANDA plugin that somebody asks for: `NAME[:ARG=VALUE,...]`.
+//! A PANDA plugin that somebody asks for: `NAME[:ARG=VALUE,...]`, or `FILE[:ARG=VALUE,...]` with a slash in it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::panda::Panda;
 
-/// PANDA's name for a plugin, and its arguments.
+/// PANDA's name for a plugin, its arguments, and its file if PANDA does not have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginSpec {
     name: String,
     arguments: Option<String>,
+    file: Option<PathBuf>,
 }
 
 /// A plugin that PANDA does not have: asked to load it, PANDA would abort.
 #[derive(Debug, thiserror::Error)]
-#[error("no plugin {name:?}: searched {}", searched(.folders))]
-pub struct NoPlugin {
-    name: String,
-    folders: Vec<PathBuf>,
+pub enum NoPlugin {
+    /// None of PANDA's.
+    #[error("no plugin {name:?}: searched {}; one of your own is named by its file, with a slash", searched(.folders))]
+    Unknown {
+        /// Its name.
+        name: String,
+        /// PANDA's folders for plugins.
+        folders: Vec<PathBuf>,
+    },
+    /// No such file.
+    #[error("no plugin {}: there is no such file; is it built?", .0.display())]
+    File(PathBuf),
 }
 
 fn searched(folders: &[PathBuf]) -> String {
@@ -26,14 +36,26 @@ fn searched(folders: &[PathBuf]) -> String {
     folders.join(", ")
 }
 
+/// The name of the plugin in `panda_NAME.so`, or in `libpanda_NAME.so`, as cargo calls it.
+fn name_of(file: &str) -> Option<&str> {
+    let file = file.rsplit('/').next()?;
+    file.strip_prefix("lib").unwrap_or(file).strip_prefix("panda_")?.strip_suffix(".so")
+}
+
 impl FromStr for PluginSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<PluginSpec, String> {
-        let (name, arguments) = match text.split_once(':') {
-            Some((name, arguments)) => (name, Some(arguments)),
+        let (place, arguments) = match text.split_once(':') {
+            Some((place, arguments)) => (place, Some(arguments)),
             None => (text, None),
         };
+        let (name, file) = match place.contains('/') {
+            true => (name_of(place), Some(PathBuf::from(place))),
+            false => (Some(place), None),
+        };
+        let name =
+            name.ok_or_else(|| format!("{place:?} is no plugin's file: panda_NAME.so or libpanda_NAME.so"))?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(plain) {
             return Err(format!("{name:?} is no plugin's name: NAME[:ARG=VALUE,...]"));
@@ -47,11 +69,12 @@ impl FromStr for PluginSpec {
                     .to_owned(),
             );
         }
-        Ok(PluginSpec { name: name.to_owned(), arguments: arguments.map(str::to_owned) })
+        Ok(PluginSpec { name: name.to_owned(), arguments: arguments.map(str::to_owned), file })
     }
 }
 
 impl fmt::Display for PluginSpec {
+    /// What PANDA is told.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
         self.arguments.as_ref().map_or(Ok(()), |arguments| write!(f, ":{arguments}"))
@@ -59,14 +82,23 @@ impl fmt::Display for PluginSpec {
 }
 
 impl PluginSpec {
-    /// Sees that `panda` has it.
+    /// Sees that `panda` has it, or that its file is there.
     pub fn check(&self, panda: &Panda) -> Result<(), NoPlugin> {
+        if let Some(file) = &self.file {
+            return if file.is_file() { Ok(()) } else { Err(NoPlugin::File(file.clone())) };
+        }
         let folders = panda.plugin_dirs();
         let file = format!("panda_{}.so", self.name);
         if folders.iter().any(|folder| folder.join(&file).is_file()) {
             return Ok(());
         }
-        Err(NoPlugin { name: self.name.clone(), folders })
+        Err(NoPlugin::Unknown { name: self.name.clone(), folders })
+    }
+
+    /// The link by which PANDA finds a file in `plugins`, one of its folders: where it leads, and where it is.
+    pub fn link(&self, plugins: &Path) -> io::Result<Option<(PathBuf, PathBuf)>> {
+        let place = plugins.join(format!("panda_{}.so", self.name));
+        self.file.as_ref().map(|file| Ok((std::path::absolute(file)?, place))).transpose()
     }
 }
 
@@ -79,8 +111,31 @@ mod tests {
         for good in ["asidstory", "coverage:mode=osi-block,full=1", "x:file=/a:b"] {
             assert_eq!(good.parse::<PluginSpec>().map(|spec| spec.to_string()), Ok(good.to_owned()));
         }
-        for bad in ["", ":a", "../x", "a;b", "a:", "a:b;c", "recctrl:nrec=1"] {
+        for (file, name) in [("./panda_x.so:n=1", "x:n=1"), ("/a/libpanda_x_y.so", "x_y")] {
+            assert_eq!(file.parse::<PluginSpec>().map(|spec| spec.to_string()), Ok(name.to_owned()));
+        }
+        for bad in [
+            "/a/x.so",
+            "./panda_x",
+            "./panda_.so",
+            "./panda_recctrl.so",
+            "",
+            ":a",
+            "../x",
+            "a;b",
+            "a:",
+            "a:b;c",
+            "recctrl:nrec=1",
+        ] {
             assert!(bad.parse::<PluginSpec>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_a_file_of_ones_own_needs_a_link() {
+        let link =
+            |spec: &str| spec.parse::<PluginSpec>().map(|spec| spec.link(Path::new("p")).expect("a cwd"));
+        assert_eq!(link("x:n=1"), Ok(None));
+        assert_eq!(link("/a/libpanda_x.so"), Ok(Some(("/a/libpanda_x.so".into(), "p/panda_x.so".into()))));
     }
 }

@@ -12,6 +12,7 @@ use rustix::process::{
 };
 
 use super::{qmp, shell};
+use crate::interrupt::Interrupt;
 
 /// How long PANDA may take to end when it is asked to; a recording's log is written meanwhile.
 const GRACE: Duration = Duration::from_secs(10);
@@ -125,19 +126,24 @@ impl Attached {
         tied(&mut command).spawn().map(Attached).map_err(|error| ProcessError::Start { program, error })
     }
 
-    /// How it ended, if it has.
-    pub fn ended(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
-        self.0.try_wait().map_err(ProcessError::Wait)
+    /// How it ended by itself; none when an interrupt ended it, by SIGTERM, on which an emulator closes its disks.
+    pub fn wait(mut self, interrupt: &Interrupt) -> Result<Option<ExitStatus>, ProcessError> {
+        loop {
+            match self.0.try_wait().map_err(ProcessError::Wait)? {
+                None if interrupt.is_set() => return self.terminate().map(|()| None),
+                None => sleep(TICK),
+                ended => return Ok(ended),
+            }
+        }
     }
 
-    /// Ends it by SIGTERM, on which an emulator closes its disks.
-    pub fn terminate(&mut self) -> Result<ExitStatus, ProcessError> {
+    fn terminate(&mut self) -> Result<(), ProcessError> {
         if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw)
             && let Err(error) = kill_process(pid, Signal::TERM)
         {
             log::debug!("cannot signal the machine: {error}");
         }
-        self.0.wait().map_err(ProcessError::Wait)
+        self.0.wait().map(drop).map_err(ProcessError::Wait)
     }
 }
 

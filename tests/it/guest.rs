@@ -6,7 +6,7 @@ use std::process::Command;
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{home, pandacap};
 
@@ -107,6 +107,23 @@ fn where_there_is_no_guest_it_is_said_how_to_make_one() {
 }
 
 #[test]
+fn a_digest_of_any_length_is_shown_and_does_not_fit() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("guests/g");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("vmlinuz"), "").unwrap();
+    let manifest = json!({
+        "schema": 2, "target": "x86_64", "memory_mib": 256, "append": "", "booted": { "ssh": 22 },
+        "origin": { "imported": { "from": "/disk" } },
+        "files": { "vmlinuz": { "bytes": 0, "sha256": "ab" } },
+    });
+    fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    let inspect = |more: &[&str]| pandacap(home.path()).args(["guest", "inspect", "g"]).args(more).assert();
+    inspect(&[]).success().stdout(contains("SHA-256 ab..."));
+    inspect(&["--check"]).code(1).stderr(contains("vmlinuz has changed"));
+}
+
+#[test]
 fn a_damaged_guest_is_told_and_only_force_removes_it() {
     let dir = tempfile::tempdir().unwrap();
     let (home, image) = (dir.path().join("home"), image(dir.path()));
@@ -133,6 +150,18 @@ fn warm_home(dir: &Path) -> PathBuf {
     fs::create_dir(own.join("guests")).unwrap();
     run("cp", &["-a", home().join("guests/tiny").to_str().unwrap(), "home/guests/"], dir);
     own
+}
+
+#[test]
+fn a_dry_run_boots_no_machine_to_make_a_state_that_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = warm_home(dir.path());
+    let warm = home.join("guests/tiny/warm");
+    fs::create_dir_all(warm.join("0123456789abcdef")).unwrap();
+    let printed = pandacap(&home).args(["rec", "--dry-run", "--", "true"]).assert().success();
+    printed.stdout(contains("-kernel").and(contains("-incoming").not()));
+    assert_eq!(fs::read_dir(&warm).unwrap().count(), 1);
+    assert!(warm.join("0123456789abcdef").exists());
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod maint;
 mod neighbours;
 mod panda;
 mod plugin_install;
+mod plugin_new;
 mod pypanda;
 mod rec;
 mod recorder;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::thread::sleep;
@@ -106,6 +107,29 @@ fn every_byte_of_an_argument_arrives_and_the_exit_status_comes_back() {
 }
 
 #[test]
+fn an_interrupt_of_what_prepares_the_run_is_told_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let apt = dir.path().join("apt-cache");
+    fs::write(&apt, "#!/bin/sh\nkill -INT $PPID\nsleep 1\nexit 1\n").unwrap();
+    fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+    let mut rec = pandacap(&dir.path().join("home"));
+    rec.env("PATH", path).args(["rec", "--out"]).arg(dir.path().join("out")).args(["--", "true"]);
+    rec.assert().code(130).stderr(contains("interrupted before anything was recorded"));
+}
+
+#[test]
+fn a_reader_that_has_read_enough_costs_no_recording() {
+    let out = out();
+    let script = "for n in 1 2 3 4; do echo $n; sleep 1; done";
+    let mut run = spawn(&out, &["--name", "read"], &["sh", "-c", script]);
+    await_output(&mut run, "1");
+    drop(run.stdout.take());
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_to_string(out.path().join("read/output.log")).unwrap().lines().count(), 4);
+}
+
+#[test]
 fn the_commands_output_is_shown_as_it_comes_and_the_result_after_it() {
     let out = out();
     let assert = rec(out.path(), &["--name", "seen"]).args(["echo", "from the guest"]).assert().success();
@@ -151,6 +175,47 @@ fn a_guest_that_powers_off_or_panics_while_it_is_recorded_gives_a_verified_trace
         assert_eq!((code, &report["exit_status"]), (0, &Value::Null), "{report}");
         assert_eq!(report["verification"]["replayed"], true, "{report}");
     }
+}
+
+#[test]
+fn a_strangers_trace_runs_no_program_opens_no_pipe_and_does_not_command_the_terminal() {
+    let out = out();
+    record(out.path(), &["--name", "t"], &["true"]);
+    let trace = out.path().join("t");
+    let (manifest, ran) = (trace.join("manifest.json"), out.path().join("ran"));
+    let good: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+
+    let mut evil = good.clone();
+    evil["machine"]["more"] = json!(["-incoming", format!("exec:touch {}", ran.display())]);
+    fs::write(&manifest, evil.to_string()).unwrap();
+    let (code, report) = verify(&trace);
+    assert_eq!((code, &report["digests_ok"], &report["replay_ok"]), (4, &json!(true), &Value::Null));
+    assert!(report["problems"][0].as_str().unwrap().contains("--trust-args"), "{report}");
+    pandacap(home()).arg("replay").arg(&trace).assert().code(4).stderr(contains("--trust-args"));
+    assert!(!ran.exists());
+
+    for (key, value) in [("nic", json!("e1000,addr=9")), ("nic", json!("\u{1b}]0;title\u{7}"))] {
+        let mut evil = good.clone();
+        evil["machine"][key] = value;
+        fs::write(&manifest, evil.to_string()).unwrap();
+        let refused = pandacap(home()).arg("verify").arg(&trace).assert().code(4);
+        refused.stderr(contains("no such network card").and(contains("\u{1b}").not()));
+    }
+
+    fs::write(&manifest, good.to_string()).unwrap();
+    let console = trace.join("console.log");
+    fs::remove_file(&console).unwrap();
+    assert!(Process::new("mkfifo").arg(&console).status().unwrap().success());
+    let (code, report) = verify(&trace);
+    assert_eq!((code, &report["problems"][0]), (4, &json!("console.log is not a regular file")));
+}
+
+#[test]
+fn a_folder_may_have_any_name_in_a_report() {
+    let out = out();
+    let (code, report) = verify(&out.path().join(OsStr::from_bytes(b"\xff")));
+    assert_eq!((code, &report["digests_ok"]), (4, &json!(false)));
+    assert!(report["trace"].as_str().unwrap().ends_with("/\u{fffd}"), "{report}");
 }
 
 #[test]

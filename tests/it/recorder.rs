@@ -164,11 +164,23 @@ fn max_instr_ends_a_recording_soon_after_so_many_instructions() {
 fn a_disk_that_runs_low_ends_the_recording_while_it_can_still_be_saved() {
     const SPARE: u64 = 3 << 30;
     let dir = tempfile::tempdir().unwrap();
-    let stat = rustix::fs::statvfs(dir.path()).unwrap();
-    let min_free = stat.f_bavail * stat.f_frsize - SPARE;
-    let panda = start_long(dir.path(), LONG, &format!("min_free={min_free},nrec=1"), &[]);
-    let hog = fs::File::create(dir.path().join("hog")).unwrap();
-    rustix::fs::fallocate(&hog, rustix::fs::FallocateFlags::empty(), 0, SPARE).unwrap();
+    let free = || {
+        let stat = rustix::fs::statvfs(dir.path()).unwrap();
+        stat.f_bavail * stat.f_frsize
+    };
+    let min_free = free() - SPARE;
+    let mut panda = start_long(dir.path(), LONG, &format!("min_free={min_free},nrec=1"), &[]);
+    // Again and again, for others use the disk as well, and may free some of it.
+    let (hog, mut hogged) = (fs::File::create(dir.path().join("hog")).unwrap(), 0);
+    while panda.try_wait().unwrap().is_none() {
+        let more = (free() + (64 << 20)).saturating_sub(min_free);
+        if more > 64 << 20 {
+            rustix::fs::fallocate(&hog, rustix::fs::FallocateFlags::empty(), hogged, more).unwrap();
+            hogged += more;
+        }
+        sleep(Duration::from_millis(100));
+    }
+    drop(hog);
     let run = Run::after(dir, panda);
     assert_eq!(run.events_of("ended")[0]["why"], "min_free");
     assert_eq!(replays(&run), ["long"]);

@@ -1,4 +1,4 @@
-//! arm: `svc`, and a move to a coprocessor that no processor has as the hypercall.
+//! arm, in either instruction set: `svc`, and a move to a coprocessor that no processor has as the hypercall.
 
 use core::arch::asm;
 use protocol::Registers;
@@ -59,7 +59,7 @@ pub unsafe fn hypercall(call: Registers) -> Registers {
     // SAFETY: a plugin reads memory and changes these registers.
     unsafe {
         asm!(
-            ".inst 0xee000710", // mcr p7, 0, r0, c0, c0, 0
+            "mcr p7, 0, r0, c0, c0, 0",
             inout("r0") a,
             inout("r1") b,
             inout("r2") c,
@@ -75,6 +75,8 @@ pub unsafe fn hypercall(call: Registers) -> Registers {
 macro_rules! start {
     ($function:literal) => {
         core::arch::global_asm!(
+            // Even where the rest is Thumb code: the linker has the call change over.
+            ".arm",
             ".globl _start",
             "_start:",
             "mov fp, #0",

@@ -16,16 +16,21 @@ impl Timeline {
         Timeline { buckets: Vec::new(), most: most.max(1), shift: 0 }
     }
 
-    /// Length of a stretch, in instructions.
+    /// Length of a stretch, in instructions; one that has all that can be counted is an instruction longer.
     pub(super) fn width(&self) -> u64 {
-        1 << self.shift
+        1_u64.checked_shl(self.shift).unwrap_or(u64::MAX)
+    }
+
+    /// The stretch of an instruction.
+    fn stretch(&self, instructions: u64) -> u64 {
+        instructions.checked_shr(self.shift).unwrap_or(0)
     }
 
     pub(super) fn add(&mut self, instructions: u64, class: Class, bytes: u64) {
-        while instructions >> self.shift >= self.most as u64 {
+        while self.stretch(instructions) >= self.most as u64 {
             self.double();
         }
-        let bucket = (instructions >> self.shift) as usize;
+        let bucket = self.stretch(instructions) as usize;
         if bucket >= self.buckets.len() {
             self.buckets.resize(bucket + 1, Default::default());
         }
@@ -33,7 +38,7 @@ impl Timeline {
     }
 
     pub(super) fn into_buckets(self) -> Vec<Bucket> {
-        let starts = (0u64..).map(|bucket| bucket << self.shift);
+        let starts = (0u64..).map(|bucket| bucket.checked_shl(self.shift).unwrap_or(0));
         starts.zip(self.buckets).map(|(from, classes)| Bucket { from, classes }).collect()
     }
 
@@ -53,6 +58,17 @@ impl Timeline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_a_log_counts_to_fits_into_one_stretch() {
+        let mut timeline = Timeline::new(1);
+        timeline.add(7, Class::Dma, 3);
+        timeline.add(u64::MAX, Class::Dma, 5);
+        assert_eq!(timeline.width(), u64::MAX);
+        let buckets = timeline.into_buckets();
+        assert_eq!((buckets.len(), buckets[0].from), (1, 0));
+        assert_eq!(buckets[0].classes[Class::Dma as usize], Count { entries: 2, bytes: 8 });
+    }
 
     #[test]
     fn no_entry_is_lost_while_the_stretches_grow() {

@@ -1,0 +1,114 @@
+//! `pandacap plugin new`: plugins of one's own, and what becomes of one that panics.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use predicates::str::contains;
+
+use crate::machine::{Plugin, Run};
+use crate::support::{home, lab, pandacap};
+
+/// Begins a plugin in `folder`.
+fn begin(name: &str, folder: &Path) {
+    let mut new = pandacap(home());
+    new.args(["plugin", "new", name])
+        .arg(folder)
+        .assert()
+        .success()
+        .stdout(contains("cargo build --release"));
+}
+
+/// Builds it, with what it depends on built once; returns its file.
+fn build(name: &str, folder: &Path) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-new");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--release", "--quiet", "--offline", "--target-dir"])
+        .arg(&target)
+        .current_dir(folder);
+    assert!(cargo.status().unwrap().success(), "{name} does not build");
+    target.join(format!("release/libpanda_{name}.so"))
+}
+
+#[test]
+fn a_new_plugin_builds_at_once_and_says_what_it_sees_of_a_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("mine");
+    begin("sightings", &folder);
+    let plugin = build("sightings", &folder).into_os_string().into_string().unwrap();
+
+    let mut rec = pandacap(home());
+    rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).args(["--", "sh", "-c", "ls | cat"]);
+    rec.args(["--json"]).assert().success();
+    let replay = |plugin: &str| {
+        let mut replay = pandacap(home());
+        replay.arg("replay").arg(dir.path().join("t")).args(["--plugin", plugin]).current_dir(dir.path());
+        replay
+    };
+    let said = replay(&format!("{plugin}:show=2")).assert().success().get_output().stdout.clone();
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(said.matches("PANDA[sightings]: 0x").count(), 2, "{said}");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(dir.path().join("t/manifest.json")).unwrap()).unwrap();
+    let all = format!("{} instructions", manifest["recording"]["instructions"]);
+    assert!(said.contains(&all), "no {all:?} in {said}");
+
+    replay(&format!("{plugin}:show=few")).assert().code(4).stdout(contains("expected a number of 0 or more"));
+    replay("./libpanda_none.so").assert().code(2).stderr(contains("no such file"));
+    let dry = replay(&plugin).arg("--dry-run").assert().success();
+    dry.stdout(contains("panda_sightings.so")).stdout(contains("PANDA_DIR=panda-dir"));
+}
+
+#[test]
+fn nothing_is_begun_over_somebodys_files_or_under_a_name_that_panda_cannot_load() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = |arguments: &[&str]| {
+        let mut new = pandacap(home());
+        new.args(["plugin", "new"]).args(arguments).current_dir(dir.path());
+        new.assert()
+    };
+    new(&["my-plugin"]).code(2).stderr(contains("lower-case letters"));
+    new(&["mine", "--layer", "."]).code(2).stderr(contains("no crate panda-plugin"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    new(&["mine", "--layer", "https://example.org/pandacap"]).success();
+    let manifest = fs::read_to_string(dir.path().join("panda_mine/Cargo.toml")).unwrap();
+    assert!(manifest.contains("panda-plugin = { git = \"https://example.org/pandacap\" }"), "{manifest}");
+    new(&["mine"]).code(2).stderr(contains("panda_mine is not empty"));
+}
+
+#[test]
+fn a_plugin_that_panics_takes_neither_the_machine_nor_its_recording_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    begin("stumble", dir.path());
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/stumble.rs");
+    fs::copy(source, dir.path().join("src/lib.rs")).unwrap();
+    let plugin = build("stumble", dir.path());
+    let run = |place: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "recctrlu start a; recctrlu message note; ls >/dev/null; recctrlu stop; echo goes on";
+        let mut panda = lab().booting(dir.path(), script, Plugin::Ours, "");
+        let plugins = lab().plugins(dir.path(), &mut panda);
+        fs::copy(&plugin, plugins.join("panda_stumble.so")).unwrap();
+        panda.args(["-panda", &format!("stumble:at={place}")]);
+        Run::of(dir, panda)
+    };
+    let stopped = "PANDA[stumble]: error: stopped by a mistake of its own";
+    let (panicked, unloaded) = ("stumbled", "PANDA[stumble]: unloaded");
+
+    let sound = run("nowhere").said;
+    assert!(!sound.contains(panicked) && sound.contains(unloaded), "{sound}");
+    for place in ["block", "hypercall", "message"] {
+        let run = run(place);
+        assert!(run.status.success(), "at {place}: {}\n{}", run.status, run.said);
+        run.assert_says(&["goes on"]);
+        assert_eq!(run.recordings(), ["a_000"], "at {place}: {}", run.said);
+        lab().replay(run.dir.path(), "a_000").unwrap_or_else(|said| panic!("at {place}: {said}"));
+        let counts = [panicked, stopped, unloaded].map(|text| run.said.matches(text).count());
+        assert_eq!(counts, [1, 1, 0], "at {place}: {}", run.said);
+    }
+    let at_its_end = run("unload");
+    assert!(at_its_end.status.success() && at_its_end.said.contains(panicked), "{}", at_its_end.said);
+    let refused = run("load");
+    assert!(refused.said.contains("Unable to load plugin"), "as any that does not load: {}", refused.said);
+}
