@@ -13,6 +13,7 @@ pub mod tiny;
 mod tool;
 pub mod warm;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -269,7 +270,9 @@ impl Guest {
         let states = states.filter_map(|state| Some(state.ok()?.path().join(warm::DISK)));
         let disks = self.disk().into_iter().chain(states).filter(|disk| disk.is_file());
         let overlays = Overlays::of(home);
-        disks.map(|disk| overlays.on(&disk).map(|traces| traces.len()).map_err(files)).sum()
+        let traces: Vec<_> =
+            disks.map(|disk| overlays.on(&disk)).collect::<io::Result<_>>().map_err(files)?;
+        Ok(traces.into_iter().flatten().collect::<BTreeSet<_>>().len())
     }
 
     /// The size of its files, in bytes.

@@ -18,7 +18,7 @@ use crate::trace::{
     Arguments, DiskId, Manifest, Partial, Recording, ReplayError, ReplayOf, SCHEMA, Seconds, Verification,
     is_plain, log_name, replay, snapshot_name,
 };
-use crate::vm::Overlays;
+use crate::vm::{Base, Overlays};
 
 /// A run that is over, and what its traces have in common.
 #[derive(Debug)]
@@ -172,8 +172,8 @@ impl Run<'_> {
     fn finish(&self, partial: Partial, manifest: Manifest) -> Result<Kept, RecError> {
         if let Some(DiskId { base, delta: Some(_) }) = &manifest.disk {
             // Before the trace is there: maintenance must not miss one.
-            if let Err(error) = self.overlays.note(base, &self.out.join(&manifest.name)) {
-                return Err(RecError::Left { folder: partial.leave(), error: Box::new(error.into()) });
+            if let Err(error) = self.note(base, &manifest.name) {
+                return Err(RecError::Left { folder: partial.leave(), error: Box::new(error) });
             }
         }
         let left = partial.folder().to_owned();
@@ -181,6 +181,12 @@ impl Run<'_> {
             Ok(folder) => Ok(Kept { folder, manifest }),
             Err(error) => Err(RecError::Left { folder: left, error: Box::new(error.into()) }),
         }
+    }
+
+    /// Notes with every image below the trace's disk that the trace needs it.
+    fn note(&self, base: &Base, trace: &str) -> Result<(), RecError> {
+        let folder = self.out.join(trace);
+        Ok(base.chain()?.iter().try_for_each(|image| self.overlays.note(image, &folder))?)
     }
 }
 

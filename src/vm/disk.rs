@@ -127,6 +127,15 @@ impl Base {
         Ok(base)
     }
 
+    /// The image and those below it, on which it depends in turn, by their whole paths.
+    pub fn chain(&self) -> Result<Vec<PathBuf>, DiskError> {
+        let mut info = Command::new("qemu-img");
+        info.args(["info", "-U", "--backing-chain", "--output=json", "-f", &self.format]).arg(&self.path);
+        let chain: Vec<Link> = parse(&said(&mut info, "read", &self.path)?.stdout, &self.path)?;
+        let whole = |link: Link| fs::canonicalize(&link.filename).unwrap_or(link.filename);
+        Ok(chain.into_iter().map(whole).collect())
+    }
+
     fn check_qcow2(&self, data: &Features) -> Result<(), DiskError> {
         let path = || self.path.clone();
         let news = [
@@ -147,8 +156,8 @@ impl Base {
             _ => return Err(damaged(last_line(&output))),
         }
         let check: Check = parse(&output.stdout, &self.path)?;
-        // The last cluster of a compressed image may be shorter than a cluster.
-        let slack = if check.compressed_clusters == 0 { 0 } else { 2 << 20 };
+        // The last cluster of a compressed image may be shorter than a cluster, and so may a table with nothing behind it.
+        let slack = if check.compressed_clusters == 0 && check.allocated_clusters > 0 { 0 } else { 2 << 20 };
         self.missing(check.image_end_offset.saturating_sub(slack)).map_or(Ok(()), |what| Err(damaged(what)))
     }
 
@@ -242,6 +251,12 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], path: &Path) -> Result<T, DiskE
     })
 }
 
+/// One image of a chain.
+#[derive(Deserialize)]
+struct Link {
+    filename: PathBuf,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct Info {
@@ -275,6 +290,8 @@ struct Check {
     image_end_offset: u64,
     #[serde(default)]
     compressed_clusters: u64,
+    #[serde(default)]
+    allocated_clusters: u64,
 }
 
 #[cfg(test)]

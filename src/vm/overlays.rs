@@ -7,7 +7,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::Base;
 use crate::digest::sha256;
 
 /// How long a trace may take from its note until it is there: all of it is got onto the disk meanwhile.
@@ -27,10 +26,10 @@ impl Overlays {
         self.0.join(short_digest(image))
     }
 
-    /// Notes that the trace in `folder`, which need not be there yet, has an overlay on `base`.
-    pub fn note(&self, base: &Base, folder: &Path) -> io::Result<()> {
+    /// Notes that the trace in `folder`, which need not be there yet, has an overlay on the image, by its whole path.
+    pub fn note(&self, image: &Path, folder: &Path) -> io::Result<()> {
         let trace = std::path::absolute(folder)?;
-        let links = self.folder(&base.path);
+        let links = self.folder(image);
         fs::create_dir_all(&links)?;
         match symlink(&trace, links.join(short_digest(&trace))) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -85,13 +84,6 @@ mod tests {
     #[test]
     fn an_image_knows_its_traces_as_long_as_they_are_there() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let base = |name: &str| Base {
-            path: dir.path().join(name),
-            format: "raw".to_owned(),
-            virtual_bytes: 1,
-            bytes: 1,
-            modified: jiff::Timestamp::UNIX_EPOCH,
-        };
         let overlays = Overlays::of(dir.path());
         for image in ["disk", "other"] {
             fs::write(dir.path().join(image), "").expect("written");
@@ -99,8 +91,8 @@ mod tests {
         let traces = ["a", "b"].map(|name| dir.path().join(name));
         for trace in &traces {
             fs::create_dir(trace).expect("made");
-            overlays.note(&base("disk"), trace).expect("noted");
-            overlays.note(&base("disk"), trace).expect("noted twice");
+            overlays.note(&dir.path().join("disk"), trace).expect("noted");
+            overlays.note(&dir.path().join("disk"), trace).expect("noted twice");
         }
         assert_eq!(overlays.on(&dir.path().join("disk")).expect("read"), traces);
         assert!(overlays.on(&dir.path().join("other")).expect("read").is_empty());
@@ -111,18 +103,12 @@ mod tests {
     #[test]
     fn a_trace_that_is_about_to_be_there_is_not_forgotten() {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let base = Base {
-            path: dir.path().join("disk"),
-            format: "raw".to_owned(),
-            virtual_bytes: 1,
-            bytes: 1,
-            modified: jiff::Timestamp::UNIX_EPOCH,
-        };
         let (overlays, trace) = (Overlays::of(dir.path()), dir.path().join("a"));
-        fs::write(&base.path, "").expect("written");
-        overlays.note(&base, &trace).expect("noted");
-        assert!(overlays.on(&base.path).expect("read").is_empty());
+        let disk = dir.path().join("disk");
+        fs::write(&disk, "").expect("written");
+        overlays.note(&disk, &trace).expect("noted");
+        assert!(overlays.on(&disk).expect("read").is_empty());
         fs::create_dir(&trace).expect("made");
-        assert_eq!(overlays.on(&base.path).expect("read"), [trace]);
+        assert_eq!(overlays.on(&disk).expect("read"), [trace]);
     }
 }

@@ -35,11 +35,18 @@ fn what_is_changed_is_on_the_image_afterwards_and_the_console_is_the_terminal() 
 #[test]
 fn an_image_that_traces_depend_on_is_changed_by_force_only() {
     let (dir, image) = lab("recctrlu run a -- true; echo changed > /note; sync");
-    rec(&image).args(["--name", "r"]).assert().success();
-    maint(&image)
-        .assert()
-        .code(1)
-        .stderr(contains("the base of the disks of one trace").and(contains("--force")));
+    // By an image in between, as a warm state's.
+    let between = image.with_file_name("between.qcow2");
+    let mut qemu_img = std::process::Command::new("qemu-img");
+    qemu_img.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(&image).arg(&between);
+    assert!(qemu_img.status().unwrap().success());
+    rec(&between).args(["--name", "r"]).assert().success();
+    for image in [&between, &image] {
+        maint(image)
+            .assert()
+            .code(1)
+            .stderr(contains("the base of the disks of one trace").and(contains("--force")));
+    }
     assert_eq!(on_image(&image, "/note"), "");
     maint(&image).arg("--force").assert().success();
     assert_eq!(on_image(&image, "/note"), "changed\n");
