@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+/// The least that a disk can be written by, in bytes.
+const SECTOR: u64 = 512;
+
 /// A disk image, as it was when a run began.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,6 +121,10 @@ impl Base {
         match base.format.as_str() {
             "qcow2" => base.check_qcow2(&info.specific.data)?,
             "raw" => {
+                if !base.bytes.is_multiple_of(SECTOR) || base.bytes == 0 {
+                    let what = format!("it has {} bytes, which are no whole sectors", base.bytes);
+                    return Err(DiskError::Truncated { path, what });
+                }
                 if let Some(what) = raw_end(file).map_err(unreadable)?.and_then(|end| base.missing(end)) {
                     return Err(DiskError::Truncated { path, what });
                 }
@@ -223,7 +230,7 @@ fn raw_end(mut image: File) -> io::Result<Option<u64>> {
         }
         let used = partitions.filter(|at| !matches!(head.get(at + 4), Some(&(UNUSED | GPT)) | None));
         let ends = used.filter_map(|at| Some(u64::from(word(at + 8)?) + u64::from(word(at + 12)?)));
-        return Ok(ends.max().map(|sectors| sectors * 512));
+        return Ok(ends.max().map(|sectors| sectors * SECTOR));
     }
     Ok(None)
 }

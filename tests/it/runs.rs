@@ -169,11 +169,13 @@ fn an_image_that_cannot_be_booted_is_refused_before_anything_is_written() {
     qemu_img(&[&key[..], &["encrypt.format=aes,encrypt.key-secret=key", "locked.qcow2", "1M"]].concat());
     qemu_img(&["convert", "-c", "-O", "qcow2", "-o", "compression_type=zstd", "disk.img", "new.qcow2"]);
     fs::create_dir(file("folder")).unwrap();
+    fs::write(file("text"), "no disk").unwrap();
     let before = entries(dir.path());
     for (name, said) in [
         ("nosuch.img", "cannot read the image"),
         ("folder", "not a regular file"),
         ("short.img", "truncated"),
+        ("text", "no whole sectors"),
         ("short.qcow2", "truncated"),
         ("shorter.qcow2", "truncated"),
         ("locked.qcow2", "encrypted"),
