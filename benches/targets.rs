@@ -4,6 +4,7 @@
 use std::path::Path;
 
 #[path = "../tests/it/foreign.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
 mod foreign;
 
 use foreign::{Foreign, KINDS};

@@ -153,18 +153,43 @@ impl Foreign {
     /// Has the guest record its work `times` times with recctrl, and replays what was made without.
     pub fn by_recctrl(&self, times: u32) -> Count {
         let dir = tempfile::tempdir().unwrap();
-        let plugins = dir.path().join(format!("panda-dir/{}-softmmu/panda/plugins", self.kind.target));
-        fs::create_dir_all(&plugins).unwrap();
-        let plugin = self.dist.join("panda_recctrl.so");
-        std::os::unix::fs::symlink(plugin, plugins.join("panda_recctrl.so")).unwrap();
         let script = format!("while :; do recctrlu run r -- sh -c '{WORK}'; done");
         let mut panda = self.booting(dir.path(), &script);
-        let recctrl = format!("recctrl:nrec={times}");
-        panda.args(["-monitor", "none", "-panda", &recctrl]).env("PANDA_DIR", dir.path().join("panda-dir"));
+        self.load_ours(dir.path(), &mut panda);
+        panda.args(["-monitor", "none", "-panda", &format!("recctrl:nrec={times}")]);
         wait(panda.stdin(Stdio::null()).spawn().unwrap());
         let mut count = self.count(dir.path());
         count.exact = (0..count.made).filter(|n| self.is_exact(dir.path(), &recording(*n))).count() as u32;
         count
+    }
+
+    /// Has PANDA find our recctrl before its own.
+    fn load_ours(&self, dir: &Path, panda: &mut Command) {
+        let plugins = dir.join(format!("panda-dir/{}-softmmu/panda/plugins", self.kind.target));
+        fs::create_dir_all(&plugins).unwrap();
+        let plugin = self.dist.join("panda_recctrl.so");
+        std::os::unix::fs::symlink(plugin, plugins.join("panda_recctrl.so")).unwrap();
+        panda.env("PANDA_DIR", dir.join("panda-dir"));
+    }
+
+    /// Boots the guest with `script`, which powers off, and another program beside the agent, with our recctrl or
+    /// with upstream's; returns what its console says, and the recordings.
+    pub fn says(&self, script: &str, program: (&str, &[u8]), ours: bool) -> (String, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut panda = self.booting(dir.path(), script);
+        let more = Archive::default().file(&format!("bin/{}", program.0), 0o755, program.1).finish();
+        let initramfs = dir.path().join("initramfs");
+        fs::write(&initramfs, [fs::read(&initramfs).unwrap(), more].concat()).unwrap();
+        if ours {
+            self.load_ours(dir.path(), &mut panda);
+        }
+        panda.args(["-monitor", "none", "-panda", "recctrl"]).stdin(Stdio::null());
+        wait(panda.spawn().unwrap());
+        let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let logs = names.filter_map(|name| Some(name.to_str()?.strip_suffix("-rr-nondet.log")?.to_owned()));
+        let mut recordings: Vec<String> = logs.collect();
+        recordings.sort();
+        (fs::read_to_string(dir.path().join("console")).unwrap(), recordings)
     }
 
     /// The same from PANDA's monitor, with no plugin.

@@ -1,6 +1,8 @@
 //! Every target: the agent and the plugin of each, and how far PANDA's own replays go.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use pandacap::target::Target;
 
@@ -22,6 +24,32 @@ fn on_i386_every_recording_replays_without_the_plugin() {
     assert_eq!(i386.by_recctrl(5), Count { made: 5, replayed: 5, exact: 5 });
     assert_eq!(i386.by_monitor(2), Count { made: 2, replayed: 2, exact: 0 }, "the control run");
 }
+
+#[test]
+fn on_i386_old_agents_work_with_ours_and_the_agent_with_upstreams() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = dir.path().join("old");
+    let mut cc = Command::new("cc");
+    cc.args(["-m32", "-Os", "-static", "-nostdlib", "-ffreestanding", "-fno-pic", "-no-pie", "-o"]).arg(&old);
+    let status = cc.arg("tests/guest/old.c").current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
+    assert!(status.success());
+    let old = fs::read(old).unwrap();
+
+    let i386 = open(KINDS.into_iter().find(|kind| kind.target == Target::I386).unwrap());
+    let (said, recordings) = i386.says(OLD, ("old", &old), true);
+    assert!(said.contains("old 1") && said.contains("old 2") && said.contains("check 0"), "{said}");
+    assert_eq!(recordings, ["one_000"]);
+    let (said, recordings) = i386.says(NEW, ("old", &old), false);
+    for line in ["check 0", "start 0", "stop 0", "status 4", "run 0"] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    assert_eq!(recordings, ["a_000", "b_001"]);
+}
+
+const OLD: &str = "old one; echo old $?; old one; echo old $?; recctrlu check; echo check $?; poweroff -f";
+const NEW: &str =
+    "recctrlu check; echo check $?; recctrlu start a; echo start $?; recctrlu stop; echo stop $?
+recctrlu status; echo status $?; recctrlu run b -- true; echo run $?; poweroff -f";
 
 #[test]
 fn on_an_arm_machine_whose_time_is_logged_every_recording_replays_without_the_plugin() {
