@@ -183,7 +183,11 @@ impl Base {
     /// qemu-img's arguments that make the overlay.
     pub fn overlay_args(&self, name: &str) -> Vec<String> {
         let path = self.path.to_string_lossy().into_owned();
-        ["create", "-q", "-f", "qcow2", "-b", &path, "-F", &self.format, name].map(str::to_owned).into()
+        // A quarter of the usual: a guest writes little, here and there, and every trace keeps it.
+        let fine = "cluster_size=16k";
+        ["create", "-q", "-f", "qcow2", "-o", fine, "-b", &path, "-F", &self.format, name]
+            .map(str::to_owned)
+            .into()
     }
 
     /// Keeps maintenance away from the image.

@@ -114,7 +114,8 @@ fn an_interrupt_of_what_prepares_the_run_is_told_as_one() {
     fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
     let mut rec = pandacap(&dir.path().join("home"));
-    rec.env("PATH", path).args(["rec", "--out"]).arg(dir.path().join("out")).args(["--", "true"]);
+    rec.env("PATH", path).arg("--panda").arg(home().join("panda/0.1.1.5"));
+    rec.args(["rec", "--out"]).arg(dir.path().join("out")).args(["--", "true"]);
     rec.assert().code(130).stderr(contains("interrupted before anything was recorded"));
 }
 
