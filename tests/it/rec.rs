@@ -300,7 +300,7 @@ fn ctrl_c_ends_the_recording_properly_and_keeps_it() {
 #[test]
 fn a_run_that_takes_too_long_is_ended_and_keeps_what_it_has() {
     let out = out();
-    rec(out.path(), &["--timeout", "1", "--name", "a"])
+    rec(out.path(), &["--cold", "--timeout", "1", "--name", "a"])
         .args(["sleep", "1000"])
         .assert()
         .code(5)
