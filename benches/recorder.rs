@@ -11,13 +11,15 @@ mod machine;
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use gap::Gap;
 use machine::{Lab, Plugin, Run};
+use pandacap::panda::{Panda, Selection};
+use pandacap::target::Target;
 
 /// Recordings made in one machine under load.
 const RECORDINGS: u32 = 100;
@@ -39,7 +41,9 @@ fn main() {
         |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set: use scripts/bench"));
     let (home, dist) = (setting("PANDACAP_HOME"), setting("PANDACAP_DIST"));
     let (dist, scratch) = (Path::new(&dist), Path::new(env!("CARGO_TARGET_TMPDIR")));
-    let lab = Lab::open(Path::new(&home), dist, scratch);
+    let home = Path::new(&home);
+    let selection = Selection { panda: env::var_os("PANDA_PATH").map(PathBuf::from), path: None };
+    let lab = Lab::open(Panda::find(home, &selection, Target::X86_64).unwrap(), home, dist, scratch);
 
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(["figure", "upstream C", "ours"]);

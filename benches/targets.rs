@@ -1,6 +1,8 @@
-//! Prints the matrix of docs/targets.md from real runs; an argument picks the machines of one target.
+//! Prints the matrix of docs/targets.md from real runs, on the embedded PANDA and on that of `$PANDA_PATH`; an argument
+//! picks the machines of one target.
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
+use std::env;
 use std::path::Path;
 
 #[path = "../tests/it/foreign.rs"]
@@ -8,42 +10,44 @@ use std::path::Path;
 mod foreign;
 
 use foreign::{Foreign, KINDS};
+use pandacap::panda::{Panda, Selection};
 
 /// Recordings for each number.
 const TIMES: u32 = 20;
 
 fn main() {
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let wanted = env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     println!(
         "| target | PANDA | machine | guest | agent bytes | loads, records | start gap 0 | replay without it | control run |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
+    let home = target.join("home");
+    let named = env::var_os("PANDA_PATH").map(|panda| Selection { panda: Some(panda.into()), path: None });
     for kind in KINDS {
         if wanted.as_ref().is_some_and(|wanted| wanted != kind.target.name()) {
             continue;
         }
-        let foreign = Foreign::open(
-            kind,
-            &target.join("home"),
-            &target.join("dist"),
-            Path::new(env!("CARGO_TARGET_TMPDIR")),
-        );
-        let (ours, control) = (foreign.by_recctrl(TIMES), foreign.by_monitor(TIMES));
-        println!(
-            "| {} | {} | {} | `{}` | {} | {} of {TIMES} | {} of {} | {} of {} | {} of {} |",
-            kind.target,
-            foreign.panda.version,
-            if kind.machine.is_empty() { "default".to_owned() } else { format!("`{}`", kind.machine) },
-            kind.kernel,
-            foreign.agent_bytes(),
-            ours.made,
-            ours.exact,
-            ours.made,
-            ours.replayed,
-            ours.made,
-            control.replayed,
-            control.made,
-        );
+        for selection in [Some(Selection::default()), named.clone()].into_iter().flatten() {
+            let panda = Panda::find(&home, &selection, kind.target).unwrap();
+            let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+            let foreign = Foreign::open(kind, panda, &target.join("dist"), scratch);
+            let (ours, control) = (foreign.by_recctrl(TIMES), foreign.by_monitor(TIMES));
+            println!(
+                "| {} | {} | {} | `{}` | {} | {} of {TIMES} | {} of {} | {} of {} | {} of {} |",
+                kind.target,
+                foreign.panda.version,
+                if kind.machine.is_empty() { "default".to_owned() } else { format!("`{}`", kind.machine) },
+                kind.kernel,
+                foreign.agent_bytes(),
+                ours.made,
+                ours.exact,
+                ours.made,
+                ours.replayed,
+                ours.made,
+                control.replayed,
+                control.made,
+            );
+        }
     }
 }

@@ -43,6 +43,9 @@ pub trait Plugin: Sized + Send + 'static {
     fn load(arguments: &Arguments) -> Result<Self, Box<dyn Error>>;
 
     /// The guest is about to execute a block, which begins at the program counter.
+    ///
+    /// PANDA leaves a block before its first instruction when its main loop wants a turn, and then enters it again:
+    /// the second call has the same [`Cpu::instructions`]. How often that is differs from replay to replay.
     fn before_block(&mut self, _cpu: Cpu<'_>) {}
 
     /// The guest made a hypercall, or, on x86, executes a `cpuid`: true when it is answered.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::support::{home, pandacap};
+use crate::support::{home, pandacap, process};
 
 /// What a Debian guest is made of, besides Debian.
 const PARTS: [&str; 6] = [
@@ -94,8 +94,7 @@ impl Machine {
     pub fn start(guest: &str, options: &[&str]) -> Machine {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(dir.path().join(name)).unwrap();
-        let mut rec = Process::new(env!("CARGO_BIN_EXE_pandacap"));
-        rec.env("PANDACAP_HOME", home()).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
+        let mut rec = process(home());
         rec.args(["--json", "rec", "--name", "r", "--port-fwd", "ssh:0:l", "--guest", guest, "--out"]);
         rec.arg(dir.path().join("traces")).args(options);
         let rec = rec.stdin(Stdio::null()).stdout(file("report")).stderr(file("said")).spawn().unwrap();

@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::ops::Range;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pandacap::guest::cpio::Archive;
-use pandacap::panda::{Panda, Selection};
+use pandacap::panda::Panda;
 use pandacap::target::Target;
 
 /// How long a machine may take for anything.
@@ -19,9 +21,6 @@ const WORK: &str = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; ls /bin | md
 
 /// Where the agent's file lies in a guest's memory.
 const AGENT: usize = 0x40_0000;
-
-/// How many blocks of the agent's a recording is looked at for the one behind the hypercall.
-const FIRST_BLOCKS: usize = 300;
 
 /// The processor is idle for a moment, which lets PANDA's main loop go on where it hangs: docs/panda.md.
 const INIT: &str = "#!/bin/busybox sh
@@ -112,6 +111,8 @@ pub const KINDS: [Kind; 7] = [
     },
 ];
 
+static FETCHING: Mutex<()> = Mutex::new(());
+
 /// One kind of machine, with its guest and PANDA.
 pub struct Foreign {
     kind: Kind,
@@ -130,10 +131,11 @@ pub struct Count {
 }
 
 impl Foreign {
-    /// Gets the guest's packages into `scratch`; PANDA is in `home`, our own files are in `dist`.
-    pub fn open(kind: Kind, home: &Path, dist: &Path, scratch: &Path) -> Foreign {
-        let panda = Panda::find(home, &Selection::default(), kind.target).unwrap();
+    /// Gets the guest's packages into `scratch`; our own files are in `dist`.
+    pub fn open(kind: Kind, panda: Panda, dist: &Path, scratch: &Path) -> Foreign {
         let root = scratch.join(format!("guest-{}", kind.arch));
+        // One at a time: two tests may want the same guest.
+        let _turn = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
         if !root.join("boot").exists() {
             let fetch = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/fetch");
             let packages = [kind.kernel, "busybox-static"].map(|package| format!("{package}:{}", kind.arch));
@@ -286,78 +288,58 @@ impl Foreign {
     fn replaying(&self, dir: &Path, name: &str, more: &[&str]) -> Child {
         let mut panda = self.machine(dir, "replayed");
         panda.args(["-serial", "null", "-monitor", "none", "-replay", name]).args(more).stdin(Stdio::null());
-        let child = panda.spawn().unwrap();
         if self.kind.machine.contains("-icount") {
-            on_one_core(&child);
+            on_one_core(&mut panda);
         }
-        child
+        panda.spawn().unwrap()
     }
 
-    /// Whether a recording begins behind the agent's hypercall, as the first blocks of a replay tell.
+    /// Whether a recording has the agent go on behind its hypercall, as the blocks of a replay tell.
+    ///
+    /// The hypercall that ends it is its last instruction, so it can only be the one that began it.
     fn is_exact(&self, dir: &Path, name: &str) -> bool {
-        let blocks = dir.join("blocks");
-        let mut child = self.replaying(dir, name, &["-d", "exec,nochain", "-D", "blocks"]);
-        let size = self.agent_bytes() as usize;
-        let begun = Instant::now();
-        let mut exact = false;
-        while !exact && begun.elapsed() < Duration::from_secs(10) {
-            let ended = child.try_wait().unwrap().is_some();
-            // Trace HOST [PROCESSOR: ADDRESS] SYMBOL
-            let blocks = fs::read_to_string(&blocks).unwrap_or_default();
-            let executed = blocks.lines().filter_map(|line| line.strip_prefix("Trace ")?.split_once(": "));
-            let addresses = executed.filter_map(|(_, block)| block.split_once(']'));
-            let places = addresses
-                .filter_map(|(address, _)| usize::from_str_radix(address, 16).ok()?.checked_sub(AGENT))
-                .filter(|place| *place < size);
-            // The process that waits for the agent's may run first, for some 260 blocks, or a shell at its addresses.
-            let first: Vec<usize> = places.take(FIRST_BLOCKS).collect();
-            exact = first.iter().any(|place| self.is_answered(*place));
-            if ended || first.len() == FIRST_BLOCKS {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        fs::remove_file(blocks).ok();
-        exact
+        let agent = format!("{AGENT:#x}+{:#x}", self.agent_bytes());
+        let trace = ["-d", "exec,nochain", "-dfilter", &agent, "-D", "blocks"];
+        wait(self.replaying(dir, name, &trace));
+        // Trace HOST [PROCESSOR: ADDRESS] SYMBOL
+        let blocks = fs::read_to_string(dir.join("blocks")).unwrap_or_default();
+        let executed = blocks.lines().filter_map(|line| line.strip_prefix("Trace ")?.split_once(": "));
+        let addresses = executed.filter_map(|(_, block)| block.split_once(']'));
+        let mut places =
+            addresses.filter_map(|(address, _)| usize::from_str_radix(address, 16).ok()?.checked_sub(AGENT));
+        places.any(|place| self.is_answered(place))
     }
 
     /// Whether there is a hypercall just in front of this place in the agent's file.
     fn is_answered(&self, at: usize) -> bool {
         let hypercall: &[u8] = match self.kind.target {
             Target::X86_64 | Target::I386 => &[0x0f, 0xa2],
-            Target::Arm => &0xee00_0710_u32.to_le_bytes(),
+            // Thumb code: two halves, each with its low byte first.
+            Target::Arm => &[0x00, 0xee, 0x10, 0x07],
             Target::Aarch64 => &0xd500_501f_u32.to_le_bytes(),
         };
         fs::read(self.dist.join("recctrlu")).unwrap()[..at].ends_with(hypercall)
     }
 }
 
-/// Gives PANDA's main loop and the guest's processor one core to share, and the main loop its turn whenever it wants it.
+/// Has PANDA's threads share one core, on which the main loop has its turn whenever it wants it: docs/targets.md.
 ///
 /// With -icount a replay stands still while a timer is due, and PANDA gives up after 20 looks at it.
-fn on_one_core(child: &Child) {
-    let main = child.id() as libc::pid_t;
-    let (begun, mut lowered) = (Instant::now(), Vec::new());
-    while lowered.len() < 3 && begun.elapsed() < Duration::from_secs(1) {
-        let Ok(threads) = fs::read_dir(format!("/proc/{main}/task")) else { return };
-        let threads =
-            threads.filter_map(|thread| thread.ok()?.file_name().to_str()?.parse::<libc::pid_t>().ok());
-        for thread in threads.filter(|thread| !lowered.contains(thread)).collect::<Vec<_>>() {
-            // SAFETY: plain system calls; what they are given lives until they return.
-            unsafe {
-                let mut core: libc::cpu_set_t = std::mem::zeroed();
-                libc::CPU_SET(0, &mut core);
-                libc::sched_setaffinity(thread, size_of_val(&core), &raw const core);
-                if thread != main {
-                    let parameter = libc::sched_param { sched_priority: 0 };
-                    libc::sched_setscheduler(thread, libc::SCHED_IDLE, &raw const parameter);
-                }
+fn on_one_core(panda: &mut Command) {
+    // SAFETY: between fork and exec there are plain system calls only; what they are given lives until they return.
+    unsafe {
+        panda.pre_exec(|| {
+            let mut core: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(0, &mut core);
+            let first = libc::sched_param { sched_priority: 1 };
+            let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+            if libc::sched_setaffinity(0, size_of_val(&core), &raw const core) != 0
+                || libc::sched_setscheduler(0, policy, &raw const first) != 0
+            {
+                return Err(std::io::Error::last_os_error());
             }
-            lowered.push(thread);
-        }
-        std::thread::sleep(Duration::from_millis(2));
+            Ok(())
+        });
     }
 }
 

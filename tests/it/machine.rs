@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pandacap::guest::Guest;
 use pandacap::guest::cpio::Archive;
-use pandacap::panda::{Panda, Selection};
+use pandacap::panda::Panda;
 use pandacap::target::Target;
 use serde_json::Value;
 
@@ -42,11 +42,9 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// The lab whose PANDA and guest are kept in `home`; `dist` is where `scripts/build` puts things, `scratch`
-    /// where files of tests go.
-    pub fn open(home: &Path, dist: &Path, scratch: &Path) -> Lab {
-        let selection = Selection { panda: None, path: None };
-        let panda = Panda::find(home, &selection, Target::X86_64).unwrap();
+    /// The lab whose guest is kept in `home`; `dist` is where `scripts/build` puts things, `scratch` where files of
+    /// tests go.
+    pub fn open(panda: Panda, home: &Path, dist: &Path, scratch: &Path) -> Lab {
         let guest = Guest::ready_tiny(home, Target::X86_64).unwrap();
         let built = |file: &str| {
             let path = dist.join("x86_64").join(file);

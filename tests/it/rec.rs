@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::support::{home, pandacap};
+use crate::support::{home, pandacap, process};
 
 /// `pandacap rec` into `out`, up to its command.
 fn rec(out: &Path, options: &[&str]) -> Command {
@@ -329,10 +329,9 @@ fn no_panda_outlives_a_pandacap_that_is_killed() {
 
 /// Starts `pandacap rec` and leaves it running.
 fn spawn(out: &TempDir, options: &[&str], guest_command: &[&str]) -> Child {
-    let mut process = Process::new(env!("CARGO_BIN_EXE_pandacap"));
-    process.env("PANDACAP_HOME", home()).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
-    process.arg("rec").arg("--out").arg(out.path()).args(options).arg("--").args(guest_command);
-    process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    let mut run = process(home());
+    run.arg("rec").arg("--out").arg(out.path()).args(options).arg("--").args(guest_command);
+    run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 fn await_output(run: &mut Child, line: &str) {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::disk::{APPEND, initramfs, kernel, lab, rec};
-use crate::support::{home, pandacap};
+use crate::support::{home, pandacap, process};
 
 /// Writes to the disk, and reads it back from the disk itself.
 const BUSY: &str = "
@@ -264,11 +264,10 @@ fn pandacap_killed_at_any_moment_leaves_the_image_and_finished_traces_as_they_ar
 
 /// Starts `pandacap rec` of an image, and leaves it running.
 fn start(image: &Path, options: &[&str]) -> Child {
-    let mut process = Process::new(env!("CARGO_BIN_EXE_pandacap"));
-    process.env("PANDACAP_HOME", home()).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
-    process.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));
-    process.arg("--disk").arg(image).arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
-    process.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
+    let mut run = process(home());
+    run.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));
+    run.arg("--disk").arg(image).arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
+    run.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
 }
 
 /// How many processes have a folder below `folder` as their working directory.

@@ -5,21 +5,40 @@ use std::process::Command as Process;
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
+use pandacap::panda::{Panda, Selection};
+use pandacap::target::Target;
 
 use crate::machine::Lab;
 
 /// `pandacap`, with its home in `home` and without the PANDA that the machine may have.
 pub fn pandacap(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pandacap"));
+    Command::from_std(process(home))
+}
+
+/// The same, to be left running.
+pub fn process(home: &Path) -> Process {
+    let mut command = Process::new(env!("CARGO_BIN_EXE_pandacap"));
     command.env("PANDACAP_HOME", home).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
+    if let (Some(panda), true) = (selection().panda, home == shared()) {
+        command.env("PANDA_PATH", panda);
+    }
     command
+}
+
+/// The PANDA that whole runs are tried on: `$PANDA_PATH`, or the embedded one.
+pub fn selection() -> Selection {
+    Selection { panda: std::env::var_os("PANDA_PATH").map(PathBuf::from), path: None }
+}
+
+fn shared() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("home")
 }
 
 /// A home with PANDA and the tiny guest in it, made once and kept in cargo's target folder.
 pub fn home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| {
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+        let home = shared();
         pandacap(&home).args(["panda", "install", "--wheel"]).arg(wheel()).assert().success();
         home
     })
@@ -29,7 +48,10 @@ pub fn home() -> &'static Path {
 pub fn lab() -> &'static Lab {
     static LAB: OnceLock<Lab> = OnceLock::new();
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    LAB.get_or_init(|| Lab::open(home(), &scratch.with_file_name("dist"), scratch))
+    LAB.get_or_init(|| {
+        let panda = Panda::find(home(), &selection(), Target::X86_64).unwrap();
+        Lab::open(panda, home(), &scratch.with_file_name("dist"), scratch)
+    })
 }
 
 /// A plugin of `examples/`, built as its users do.

@@ -4,17 +4,19 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use pandacap::panda::Panda;
 use pandacap::target::Target;
 
 use crate::foreign::{Count, Foreign, KINDS, Kind};
-use crate::support::{home, pandacap, wheel};
+use crate::support::{home, pandacap, selection, wheel};
 
 fn open(kind: Kind) -> Foreign {
     let mut install = pandacap(home());
     install.args(["panda", "install", "--target", kind.target.name(), "--wheel"]).arg(wheel());
     install.assert().success();
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    Foreign::open(kind, home(), &scratch.with_file_name("dist"), scratch)
+    let panda = Panda::find(home(), &selection(), kind.target).unwrap();
+    Foreign::open(kind, panda, &scratch.with_file_name("dist"), scratch)
 }
 
 #[test]

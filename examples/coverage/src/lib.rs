@@ -24,15 +24,28 @@ struct Executed {
 pub struct Coverage {
     output: Output,
     by_asid: BTreeMap<u64, Executed>,
-    /// The block that is being executed: its address space, and the instructions before it.
-    running: Option<(u64, u64)>,
+    /// The block that is being executed.
+    running: Option<Running>,
+}
+
+/// A block that has been entered.
+struct Running {
+    asid: u64,
+    begin: u64,
+    /// Instructions executed before it.
+    before: u64,
 }
 
 impl Coverage {
-    /// The running block has ended, and `instructions` have been executed by now.
+    /// The running block has been left, and `instructions` have been executed by now.
     fn account(&mut self, instructions: u64) {
-        if let Some((asid, before)) = self.running.take() {
-            self.by_asid.entry(asid).or_default().instructions += instructions.saturating_sub(before);
+        let Some(Running { asid, begin, before }) = self.running.take() else { return };
+        // PANDA leaves a block before its first instruction when its main loop wants a turn, and enters it again.
+        if instructions > before {
+            let executed = self.by_asid.entry(asid).or_default();
+            executed.instructions += instructions - before;
+            executed.blocks += 1;
+            executed.distinct.insert(begin);
         }
     }
 
@@ -78,12 +91,9 @@ impl Plugin for Coverage {
     }
 
     fn before_block(&mut self, cpu: Cpu<'_>) {
-        let (asid, instructions) = (cpu.asid(), cpu.instructions());
-        self.account(instructions);
-        let executed = self.by_asid.entry(asid).or_default();
-        executed.blocks += 1;
-        executed.distinct.insert(cpu.program_counter());
-        self.running = Some((asid, instructions));
+        let before = cpu.instructions();
+        self.account(before);
+        self.running = Some(Running { asid: cpu.asid(), begin: cpu.program_counter(), before });
     }
 
     fn unload(mut self, panda: &Panda) {
