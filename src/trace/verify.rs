@@ -49,24 +49,31 @@ impl Report {
 }
 
 impl Args {
-    /// Verifies every trace, whatever becomes of the others.
+    /// Verifies every trace, whatever becomes of the others; after an interrupt, what came of those before it is said.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
         let mut reports = Vec::new();
+        let mut cut_short = false;
         for folder in self.traces.into_iter().flat_map(expand) {
-            if interrupt.is_set() {
-                return Ok(Exit::Interrupted);
+            let report = match Trace::open(&folder) {
+                _ if interrupt.is_set() => Err(ReplayError::Interrupted.into()),
+                Ok(trace) => verify(&trace, self.trust_args, context, &interrupt),
+                Err(error) => Ok(unreadable(folder, &error)),
+            };
+            match report {
+                Err(Error::Replay(ReplayError::Interrupted)) => {
+                    cut_short = true;
+                    break;
+                }
+                report => reports.push(report?),
             }
-            reports.push(match Trace::open(&folder) {
-                Ok(trace) => match verify(&trace, self.trust_args, context, &interrupt) {
-                    Err(Error::Replay(ReplayError::Interrupted)) => return Ok(Exit::Interrupted),
-                    report => report?,
-                },
-                Err(error) => unreadable(folder, &error),
-            });
         }
         enough(print(&reports, context.json))?;
-        Ok(if reports.iter().all(Report::passed) { Exit::Done } else { Exit::Unverified })
+        Ok(match cut_short {
+            true => Exit::Interrupted,
+            false if reports.iter().all(Report::passed) => Exit::Done,
+            false => Exit::Unverified,
+        })
     }
 }
 

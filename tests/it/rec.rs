@@ -298,6 +298,25 @@ fn ctrl_c_ends_the_recording_properly_and_keeps_it() {
 }
 
 #[test]
+fn ctrl_c_while_traces_are_verified_keeps_what_is_known_of_those_before() {
+    let out = out();
+    assert_eq!(record(out.path(), &["--name", "t"], &["true"]).0, 0);
+    let mut verify = process(home());
+    verify.args(["--json", "verify"]).args(vec![out.path().join("t"); 200]);
+    let mut run = verify.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    for _trace in 0..2 {
+        said.find(|line| line.contains("replaying")).unwrap();
+    }
+    signal(&run, "INT");
+    let output = run.wait_with_output().unwrap();
+    let reports: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!((1..200).contains(&reports.len()), "{}", reports.len());
+    assert!(reports.iter().all(|report| report["replay_ok"] == true), "{reports:?}");
+}
+
+#[test]
 fn a_run_that_takes_too_long_is_ended_and_keeps_what_it_has() {
     let out = out();
     rec(out.path(), &["--cold", "--timeout", "1", "--name", "a"])
