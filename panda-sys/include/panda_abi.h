@@ -76,6 +76,8 @@ void qemu_notify_event(void);
 /* Has the processor's own thread call `work` outside of its execution loop, before the guest's next instruction. The
  * argument is a union of eight bytes, which is passed as a pointer is. */
 void async_run_on_cpu(CPUState *cpu, void (*work)(CPUState *cpu, void *data), void *data);
+/* Of 2024: whether the snapshot of a recording has more in it than the processor and its memory. */
+extern int panda_complete_rr_snapshot;
 /* The guest's clock counts its instructions: -icount. */
 extern int use_icount;
 enum { PANDACAP_CLOCK_VIRTUAL = 1 };

@@ -95,6 +95,7 @@ struct Clock {
     deadline: unsafe extern "C" fn(c_int) -> i64,
     warp: unsafe extern "C" fn(i64),
     may_warp: *mut bool,
+    complete_snapshots: Option<*mut c_int>,
 }
 
 impl Clock {
@@ -105,7 +106,18 @@ impl Clock {
             deadline: *symbols.qemu_clock_deadline_ns_all.as_ref().ok()?,
             warp: *symbols.qtest_clock_warp.as_ref().ok()?,
             may_warp: *symbols.qtest_allowed.as_ref().ok()?,
+            complete_snapshots: symbols.panda_complete_rr_snapshot.as_ref().ok().copied(),
         })
+    }
+
+    /// Has the clock's time put into the snapshot, which of itself PANDA of 2024 does not.
+    fn keep_time(&self) {
+        // SAFETY: PANDA's globals, with the lock held; snapshots are written with it held too.
+        unsafe {
+            if let (Some(complete), true) = (self.complete_snapshots, *self.counts != 0) {
+                *complete = 1;
+            }
+        }
     }
 
     /// Has the guest's next timer fire now.
@@ -454,6 +466,7 @@ impl Host for Panda {
     fn begin(&self, recording: &CStr) -> Result<(), Refusal> {
         let machinery = self.recording.as_ref().ok_or(Refusal::Unable)?;
         if let Some(clock) = &self.clock {
+            clock.keep_time();
             clock.reach_next_timer();
         }
         // PANDA copies the name.
@@ -469,6 +482,9 @@ impl Host for Panda {
 
     fn ask_begin(&self, recording: &CStr) -> Result<(), Refusal> {
         let machinery = self.recording.as_ref().ok_or(Refusal::Unable)?;
+        if let Some(clock) = &self.clock {
+            clock.keep_time();
+        }
         // SAFETY: as for `begin`.
         let asked = unsafe { (machinery.begin)(recording.as_ptr(), ptr::null()) };
         if asked != RRCTRL_OK {
