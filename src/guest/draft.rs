@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::{Guest, GuestError, GuestManifest, MANIFEST, guests, plain};
 use crate::digest::{self, FileDigest};
+use crate::progress::Progress;
 
 /// Removed with all that is in it unless it is finished.
 #[derive(Debug)]
@@ -39,6 +40,20 @@ impl Draft {
             fs::remove_dir_all(&folder).map_err(files)?;
         };
         Ok(Draft { home: home.to_owned(), name, folder, _lock: lock })
+    }
+
+    /// Waits until somebody else who has claimed the name has finished, or has given up.
+    pub(super) fn wait_for_other(home: &Path, name: &str) -> Result<(), GuestError> {
+        let folder = guests(home).join(format!(".{name}.partial"));
+        let opened = match File::open(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened,
+        };
+        let _waiting =
+            Progress::waiting(&format!("waiting for another pandacap that makes the guest {name}"));
+        opened
+            .and_then(|folder| Ok(flock(folder, FlockOperation::LockShared)?))
+            .map_err(|error| GuestError::Files { folder, error })
     }
 
     /// Where its files go.

@@ -42,16 +42,19 @@ fn name(target: Target) -> String {
 /// The tiny guest for `target` below `home`, made now if it has not been, or by an older pandacap.
 pub(super) fn ready(home: &Path, target: Target) -> Result<Guest, GuestError> {
     let name = name(target);
-    let guest = match Guest::open(home, &name) {
-        Err(GuestError::Unknown { .. }) => build(home, target, false),
-        Err(GuestError::Schema { .. }) => build(home, target, true),
-        guest => guest,
+    let guest = loop {
+        let made = match Guest::open(home, &name) {
+            Err(GuestError::Unknown { .. }) => build(home, target, false),
+            Err(GuestError::Schema { .. }) => build(home, target, true),
+            opened => break opened?,
+        };
+        match made {
+            // Somebody else makes it, or has made it meanwhile: theirs is as good.
+            Err(GuestError::Busy(name)) => Draft::wait_for_other(home, &name)?,
+            Err(GuestError::Taken(_)) => {}
+            made => break made?,
+        }
     };
-    let guest = match guest {
-        // Somebody else has made it meanwhile: theirs is as good.
-        Err(GuestError::Taken(_)) => Guest::open(home, &name),
-        guest => guest,
-    }?;
     guest.check()?;
     Ok(guest)
 }

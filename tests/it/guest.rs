@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::{Value, json};
 
-use crate::support::{home, pandacap};
+use crate::support::{home, pandacap, process};
 
 /// Runs a program that has to succeed.
 fn run(program: &str, arguments: &[&str], dir: &Path) {
@@ -157,6 +157,23 @@ fn warm_home(dir: &Path) -> PathBuf {
     // Where `scripts/bench runs` was run before.
     fs::remove_dir_all(own.join("guests/tiny/warm")).ok();
     own
+}
+
+#[test]
+fn two_first_runs_at_once_make_one_tiny_guest() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = warm_home(dir.path());
+    fs::remove_dir_all(home.join("guests/tiny")).unwrap();
+    let runs = [(); 2].map(|()| {
+        let mut rec = process(&home);
+        rec.args(["rec", "--dry-run", "--", "true"]).stdout(Stdio::null()).spawn().unwrap()
+    });
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    let guests: Vec<_> =
+        fs::read_dir(home.join("guests")).unwrap().map(|at| at.unwrap().file_name()).collect();
+    assert_eq!(guests, ["tiny"]);
 }
 
 #[test]
