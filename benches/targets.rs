@@ -9,7 +9,7 @@ use std::path::Path;
 #[allow(dead_code, reason = "shared with the tests")]
 mod foreign;
 
-use foreign::{Foreign, KINDS};
+use foreign::{Count, Foreign, KINDS};
 use pandacap::panda::{Panda, Selection};
 
 /// Recordings for each number.
@@ -34,15 +34,18 @@ fn main() {
             let foreign = Foreign::open(kind, panda, &target.join("dist"), scratch);
             let (ours, control) = (foreign.by_recctrl(TIMES), foreign.by_monitor(TIMES));
             println!(
-                "| {} | {} | {} | `{}` | {} | {} of {TIMES} | {} of {} | {} of {} | {} of {} |",
+                "| {} | {} | {} | `{}` | {} | {} of {TIMES} | {} | {} of {} | {} of {} |",
                 kind.target,
                 foreign.panda.version,
                 if kind.machine.is_empty() { "default".to_owned() } else { format!("`{}`", kind.machine) },
                 kind.kernel,
                 foreign.agent_bytes(),
                 ours.made,
-                ours.exact,
-                ours.made,
+                match ours {
+                    // The replay ends before it comes to the agent.
+                    Count { replayed: 0, exact: 0, .. } => "not seen".to_owned(),
+                    Count { exact, made, .. } => format!("{exact} of {made}"),
+                },
                 ours.replayed,
                 ours.made,
                 control.replayed,
