@@ -65,9 +65,7 @@ impl Recctrl {
     ///
     /// This PANDA or this recctrl has no such functions.
     pub fn require() -> Result<Recctrl, Unfit> {
-        // SAFETY: the table only looks symbols up.
-        let symbols = unsafe { Symbols::from_library(Library::this()) }?;
-        let library = library(&symbols)?;
+        let library = library(&crate::symbols()?)?;
         // SAFETY: the types are those of recctrl's header.
         unsafe {
             Ok(Recctrl {

@@ -1,57 +1,20 @@
-//! What differs between targets: registers, their places, and the hypercall's instruction.
+//! What differs between targets, beyond their registers' numbers: their places, and the hypercall's instruction.
 
+use panda_plugin::registers::Arch;
 use protocol::Registers;
 
-/// A target whose guests can make hypercalls that we understand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arch {
-    X86_64,
-    I386,
-    Arm,
-    Aarch64,
+/// Whether the hypercall is a `cpuid`: the program counter still points at it, and without a plugin it writes all
+/// four registers.
+pub(crate) fn is_x86(arch: Arch) -> bool {
+    matches!(arch, Arch::X86_64 | Arch::I386)
 }
 
-impl Arch {
-    /// The gdb numbers of the four hypercall registers.
-    pub(crate) fn call_registers(self) -> [i32; 4] {
-        match self {
-            Arch::X86_64 | Arch::Arm | Arch::Aarch64 => [0, 1, 2, 3],
-            // EAX, EBX, ECX, EDX: gdb's order for i386 is the processor's
-            Arch::I386 => [0, 3, 1, 2],
-        }
-    }
-
-    /// The gdb number of the program counter.
-    pub(crate) fn program_counter(self) -> i32 {
-        match self {
-            Arch::X86_64 => 16,
-            Arch::I386 => 8,
-            Arch::Arm => 15,
-            Arch::Aarch64 => 32,
-        }
-    }
-
-    /// Whether the hypercall is a `cpuid`: the program counter still points at it, and without a plugin it
-    /// writes all four registers.
-    pub(crate) fn is_x86(self) -> bool {
-        matches!(self, Arch::X86_64 | Arch::I386)
-    }
-
-    /// The first eight general registers by gdb number, in the order in which PANDA keeps them in memory.
-    pub(crate) fn stored_order(self) -> [i32; 8] {
-        match self {
-            // RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI
-            Arch::X86_64 => [0, 2, 3, 1, 7, 6, 4, 5],
-            Arch::I386 | Arch::Arm | Arch::Aarch64 => [0, 1, 2, 3, 4, 5, 6, 7],
-        }
-    }
-
-    /// Bytes from one general register to the next in memory.
-    pub(crate) fn register_bytes(self) -> usize {
-        match self {
-            Arch::X86_64 | Arch::Aarch64 => 8,
-            Arch::I386 | Arch::Arm => 4,
-        }
+/// The first eight general registers by gdb number, in the order in which PANDA keeps them in memory.
+pub(crate) fn stored_order(arch: Arch) -> [i32; 8] {
+    match arch {
+        // RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI
+        Arch::X86_64 => [0, 2, 3, 1, 7, 6, 4, 5],
+        Arch::I386 | Arch::Arm | Arch::Aarch64 => [0, 1, 2, 3, 4, 5, 6, 7],
     }
 }
 
@@ -61,7 +24,7 @@ impl Arch {
 /// instruction then does nothing, and only what we change matters.
 pub(crate) fn logged(arch: Arch, before: Registers, answer: Registers) -> impl Iterator<Item = (i32, u64)> {
     let numbers = arch.call_registers();
-    (0..4).filter(move |&i| arch.is_x86() || before[i] != answer[i]).map(move |i| (numbers[i], answer[i]))
+    (0..4).filter(move |&i| is_x86(arch) || before[i] != answer[i]).map(move |i| (numbers[i], answer[i]))
 }
 
 /// The length in bytes of the `cpuid` at the beginning of `code`, its prefixes included.

@@ -8,11 +8,13 @@ use std::{
     fs::File,
     os::unix::fs::FileExt as _,
     ptr,
-    sync::atomic::{AtomicI32, Ordering},
     time::{Duration, Instant},
 };
 
-use panda_plugin::{Callback, callback_number};
+use panda_plugin::{
+    Callback, callback_number,
+    registers::{Arch, Reader},
+};
 use panda_sys::{
     CPUState, Panda as Symbols, RR_NOCHANGE, RR_OFF, RR_RECORD, RR_REPLAY, RRCTRL_OK,
     gate::pandacap_gate as Gate, libloading,
@@ -21,7 +23,7 @@ use parking_lot::Mutex;
 use protocol::Registers;
 
 use crate::{
-    arch::{self, Arch},
+    arch,
     host::{Host, Refusal},
     recorder::Mode,
 };
@@ -58,7 +60,6 @@ macro_rules! need {
 }
 
 type Work = unsafe extern "C" fn(*mut CPUState, *mut c_void);
-type Register = unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int;
 
 /// The PANDA that loaded us.
 pub(crate) struct Panda {
@@ -72,15 +73,12 @@ pub(crate) struct Panda {
     lock: unsafe extern "C" fn(),
     unlock: unsafe extern "C" fn(),
     notify: unsafe extern "C" fn(),
-    read_register: Register,
-    write_register: Register,
+    reader: Reader,
+    write_register: unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int,
     read_memory: unsafe extern "C" fn(*mut CPUState, u64, *mut i8, c_int) -> c_int,
     vm_quit: unsafe extern "C" fn() -> c_int,
     timeout_add:
         unsafe extern "C" fn(u32, Option<unsafe extern "C" fn(*mut c_void) -> c_int>, *mut c_void) -> u32,
-    /// The accessor of x86 serves both widths; which one it is shows at the first register that is read.
-    family: Arch,
-    x86_width: AtomicI32,
     register_file: Mutex<RegisterFile>,
     tick: unsafe extern "C" fn(*mut c_void) -> c_int,
     stepped_out: Work,
@@ -196,15 +194,8 @@ impl Panda {
         tick: unsafe extern "C" fn(*mut c_void) -> c_int,
         stepped_out: Work,
     ) -> Result<(Panda, Hook), Unfit> {
-        let process = libloading::os::unix::Library::this();
-        // SAFETY: the table only looks symbols up; the types are those of PANDA's headers (panda-sys's test).
-        let symbols = unsafe { Symbols::from_library(libloading::Library::from(process)) }?;
-        let (family, read_register) = match symbols {
-            Symbols { aarch64_cpu_gdb_read_register: Ok(read), .. } => (Arch::Aarch64, read),
-            Symbols { arm_cpu_gdb_read_register: Ok(read), .. } => (Arch::Arm, read),
-            Symbols { x86_cpu_gdb_read_register: Ok(read), .. } => (Arch::X86_64, read),
-            _ => return Err(Unfit::Target),
-        };
+        let symbols = panda_plugin::symbols()?;
+        let reader = Reader::find(&symbols).ok_or(Unfit::Target)?;
         let hook = Hook {
             number: callback_number(&symbols, Callback::Hypercall)?,
             register: need!(symbols, panda_register_callback_with_context),
@@ -221,13 +212,11 @@ impl Panda {
             lock: need!(symbols, qemu_mutex_lock_iothread),
             unlock: need!(symbols, qemu_mutex_unlock_iothread),
             notify: need!(symbols, qemu_notify_event),
-            read_register,
+            reader,
             write_register: need!(symbols, gdb_write_register),
             read_memory: need!(symbols, panda_virtual_memory_read_external),
             vm_quit: need!(symbols, panda_vm_quit),
             timeout_add: need!(symbols, g_timeout_add),
-            family,
-            x86_width: AtomicI32::new(0),
             register_file: Mutex::default(),
             tick,
             stepped_out,
@@ -241,33 +230,27 @@ impl Panda {
         self.recording.is_some()
     }
 
-    fn arch(&self) -> Arch {
-        match (self.family, self.x86_width.load(Ordering::Relaxed)) {
-            (Arch::X86_64, 4) => Arch::I386,
-            (family, _) => family,
-        }
+    fn arch(&self, cpu: *mut CPUState) -> Arch {
+        // SAFETY: `cpu` is the processor of the running callback.
+        unsafe { self.reader.arch(cpu) }
     }
 
     fn read(&self, cpu: *mut CPUState, number: i32) -> u64 {
-        let mut value = [0; 16];
-        // SAFETY: `cpu` is the processor of the running callback, and no general register has more than 16 bytes.
-        let width = unsafe { (self.read_register)(cpu, value.as_mut_ptr(), number) };
-        if self.family == Arch::X86_64 {
-            self.x86_width.store(width, Ordering::Relaxed);
-        }
-        u64::from_le_bytes(value[..8].try_into().unwrap_or_default())
+        // SAFETY: as for `arch`.
+        unsafe { self.reader.read(cpu, number) }
     }
 
     fn write(&self, cpu: *mut CPUState, number: i32, value: u64) {
         let mut value = value.to_le_bytes();
-        // SAFETY: as for `read`; a general register has at most 8 bytes.
+        // SAFETY: as for `arch`; a general register has at most 8 bytes.
         unsafe { (self.write_register)(cpu, value.as_mut_ptr(), number) };
     }
 
     /// The program counter behind the guest's hypercall.
     fn next_instruction(&self, cpu: *mut CPUState) -> Result<u64, Refusal> {
-        let counter = self.read(cpu, self.arch().program_counter());
-        if !self.arch().is_x86() {
+        let arch = self.arch(cpu);
+        let counter = self.read(cpu, arch.program_counter());
+        if !arch::is_x86(arch) {
             return Ok(counter);
         }
         let mut code = [0; 15];
@@ -331,7 +314,7 @@ impl Panda {
     /// Called for calls that pass the gate: all of them until the place is known, those with the magic afterwards.
     pub(crate) fn tune(&self, cpu: *mut CPUState, gate: &mut Gate) {
         let first = self.read(cpu, 0) as u32;
-        let arch = self.arch();
+        let arch = self.arch(cpu);
         let mut file = self.register_file.lock();
         if gate.magic_offset != 0 {
             // SAFETY: the offset was found within the processor's own memory.
@@ -346,7 +329,7 @@ impl Panda {
             }
             return;
         }
-        let registers = arch.stored_order().map(|number| self.read(cpu, number) as u32);
+        let registers = arch::stored_order(arch).map(|number| self.read(cpu, number) as u32);
         if file.given_up || registers == file.last {
             return;
         }
@@ -423,14 +406,11 @@ impl Host for Panda {
     }
 
     fn registers(&self, cpu: Self::Cpu) -> Registers {
-        // The first read settles which numbers the others have.
-        let first = self.read(cpu, 0);
-        let [_, second, third, fourth] = self.arch().call_registers();
-        [first, self.read(cpu, second), self.read(cpu, third), self.read(cpu, fourth)]
+        self.arch(cpu).call_registers().map(|number| self.read(cpu, number))
     }
 
     fn answer(&self, cpu: Self::Cpu, registers: Registers) {
-        let arch = self.arch();
+        let arch = self.arch(cpu);
         let before = self.registers(cpu);
         let main_loop = panda_sys::PANDACAP_CALLSITE_MAIN_LOOP_WAIT as c_int;
         let callsite = self.recording.as_ref().map(|recording| {
@@ -457,7 +437,7 @@ impl Host for Panda {
         let next = self.next_instruction(cpu)?;
         // Nothing is logged yet, so these writes are only in the snapshot.
         self.answer(cpu, answer);
-        self.write(cpu, self.arch().program_counter(), next);
+        self.write(cpu, self.arch(cpu).program_counter(), next);
         // SAFETY: `cpu` is the processor of the running callback, which lives as long as PANDA.
         unsafe { (self.run_on_cpu)(cpu, Some(self.stepped_out), ptr::null_mut()) };
         Ok(())
@@ -555,8 +535,7 @@ mod tests {
 
     /// This process, which has no symbol of PANDA's.
     fn nothing() -> Symbols {
-        // SAFETY: the table only looks symbols up.
-        unsafe { Symbols::from_library(libloading::os::unix::Library::this()) }.expect("a table")
+        panda_plugin::symbols().expect("a table")
     }
 
     #[test]
