@@ -3,7 +3,6 @@
 //! Loaded with `-panda recctrl`. [`recorder`] decides, as a pure function; [`host`] is the one door to PANDA;
 //! [`Plugin`] stands between them.
 
-mod arch;
 mod events;
 pub mod exports;
 mod files;
