@@ -8,9 +8,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use panda_plugin::guarded;
 
 use crate::{
-    INSTANCE,
+    INSTANCE, Reply,
     follow::{Began, BeganWith, Ended, EndedWith, Follower, Message, MessageWith},
-    neighbours::Reply,
 };
 
 /// `struct recctrl_state`: how things stand.

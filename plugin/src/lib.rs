@@ -8,7 +8,6 @@ pub mod exports;
 mod files;
 pub mod follow;
 pub mod host;
-mod neighbours;
 pub mod options;
 mod panda;
 mod plugin;
@@ -21,11 +20,10 @@ use std::{
     ptr,
 };
 
-pub use neighbours::Reply;
 use once_cell::sync::OnceCell;
 use panda_plugin::guarded;
 use panda_sys::{CPUState, gate};
-pub use plugin::{Plugin, Verdict};
+pub use plugin::{Plugin, Reply, Verdict};
 
 use crate::{
     events::Events,

@@ -13,7 +13,7 @@ use protocol::{MAGIC, Peer, Status, action};
 use serde_json::Value;
 
 use super::*;
-use crate::{follow::Follower, neighbours::Reply};
+use crate::{follow::Follower, host::Refusal};
 
 /// A machine of paper: one page of guest memory for each number, one processor.
 #[derive(Default)]

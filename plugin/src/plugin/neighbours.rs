@@ -3,23 +3,20 @@
 //! No guest waits on a hypercall here, so none is held: PANDA's main loop begins or ends the recording at its next
 //! turn, between two blocks of the guest, as it does for its own monitor.
 
-use std::{
-    ffi::{CStr, CString},
-    time::Instant,
-};
+use std::{ffi::CStr, time::Instant};
 
 use parking_lot::MutexGuard;
 use protocol::{Name, Status};
 
+use super::{Plugin, State};
 use crate::{
     files::Files,
     host::{Host, Refusal},
-    plugin::{Plugin, State},
     recorder::{Effect, Event, Mode, Request},
 };
 
 /// A recording that another plugin asked for, until the main loop has begun it.
-pub(crate) struct Wanted {
+pub(super) struct Wanted {
     name: String,
     /// None in a dry run.
     files: Option<Files>,
@@ -42,10 +39,10 @@ pub enum Reply {
 impl<H: Host> Plugin<H> {
     /// Asks for a recording; `None`, or a name without a usable character, gets one of ours.
     pub fn ask_start(&self, name: Option<&CStr>) -> Reply {
-        if self.host().mode() == Mode::Replay {
+        if self.host.mode() == Mode::Replay {
             return Reply::Refused;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.observe(&mut state);
         if !state.recorder.is_settled() {
             self.defer(state);
@@ -76,10 +73,10 @@ impl<H: Host> Plugin<H> {
 
     /// Asks for the end of the recording, whoever started it; not of one that PANDA's monitor began.
     pub fn ask_stop(&self) -> Reply {
-        if self.host().mode() == Mode::Replay {
+        if self.host.mode() == Mode::Replay {
             return Reply::Refused;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.observe(&mut state);
         let reply = if !state.recorder.is_settled() {
             Reply::Busy
@@ -98,9 +95,9 @@ impl<H: Host> Plugin<H> {
 
     /// How things stand, as a guest is told.
     pub fn status(&self) -> Status {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.observe(&mut state);
-        let status = state.recorder.status(self.is_dry());
+        let status = state.recorder.status(self.options.dry);
         self.defer(state);
         status
     }
@@ -114,11 +111,11 @@ impl<H: Host> Plugin<H> {
     }
 
     fn want(&self, name: &str) -> Result<Option<Files>, Refusal> {
-        if self.is_dry() {
+        if self.options.dry {
             return Ok(None);
         }
         let files = self.reserve(name)?;
-        match self.host().ask_begin(&files.recording) {
+        match self.host.ask_begin(&files.recording) {
             Ok(()) => Ok(Some(files)),
             Err(refusal) => {
                 files.remove();
@@ -128,7 +125,7 @@ impl<H: Host> Plugin<H> {
     }
 
     /// Sees whether the recording that was asked for has begun; with `finally`, it never will later.
-    pub(crate) fn settle(&self, state: &mut State, finally: bool) {
+    pub(super) fn settle(&self, state: &mut State, finally: bool) {
         let Some(wanted) = state.wanted.take() else { return };
         let begun = match &wanted.files {
             None => {
@@ -136,11 +133,11 @@ impl<H: Host> Plugin<H> {
                 true
             }
             // Where it has ended since, its snapshot is there.
-            Some(files) => self.host().mode() == Mode::Record || files.sizes().snapshot_bytes > 0,
+            Some(files) => self.host.mode() == Mode::Record || files.sizes().snapshot_bytes > 0,
         };
         if begun {
             self.began(state, wanted.name, wanted.files, None);
-        } else if self.host().is_pending() && !finally {
+        } else if self.host.is_pending() && !finally {
             state.wanted = Some(wanted);
         } else {
             log::error!(
@@ -154,9 +151,4 @@ impl<H: Host> Plugin<H> {
             self.decide(state, Event::NotBegun);
         }
     }
-}
-
-/// A text of ours for C.
-pub(crate) fn c_text(text: &str) -> CString {
-    CString::new(text.replace('\0', "")).unwrap_or_default()
 }
