@@ -23,7 +23,7 @@ use std::{
 use once_cell::sync::OnceCell;
 use panda_plugin::guarded;
 use panda_sys::{CPUState, gate};
-pub use plugin::{Plugin, Reply, Verdict};
+pub use plugin::{Plugin, Verdict};
 
 use crate::{
     events::Events,

@@ -11,7 +11,6 @@ use parking_lot::{Mutex, MutexGuard};
 use protocol::{Answer, Call, Registers, feature};
 use serde_json::json;
 
-pub use self::neighbours::Reply;
 use self::{
     neighbours::Wanted,
     recordings::{Current, Starting},

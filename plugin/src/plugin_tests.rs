@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use panda_plugin::recctrl::Reply;
 use proptest::prelude::*;
 use protocol::{MAGIC, Peer, Status, action};
 use serde_json::Value;

@@ -5,6 +5,7 @@
 
 use std::{ffi::CStr, time::Instant};
 
+use panda_plugin::recctrl::Reply;
 use parking_lot::MutexGuard;
 use protocol::{Name, Status};
 
@@ -21,19 +22,6 @@ pub(super) struct Wanted {
     /// None in a dry run.
     files: Option<Files>,
     since: Instant,
-}
-
-/// What another plugin is told when it asks for a start or a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// The main loop will do it; followers hear of it.
-    Asked,
-    /// It is so already.
-    Already,
-    /// A recording is just being begun or ended.
-    Busy,
-    /// It can't be done; the reason is in the log and in the events.
-    Refused,
 }
 
 impl<H: Host> Plugin<H> {
