@@ -25,6 +25,7 @@ use crate::dist::{self, DistError};
 use crate::exit::Exit;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
+use crate::terminal::list;
 
 const FILE: &str = "panda_recctrl.so";
 /// The version of [`Record`].
@@ -362,11 +363,6 @@ fn reason(said: &str) -> String {
     let ours = said.lines().find_map(|line| line.strip_prefix("PANDA[recctrl]: error: "));
     let last = said.lines().rfind(|line| !line.trim().is_empty());
     ours.or(last).unwrap_or("it says nothing").to_owned()
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    paths.join(", ")
 }
 
 #[cfg(test)]
