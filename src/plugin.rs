@@ -6,9 +6,7 @@ mod new;
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use clap::{Args, Subcommand};
 
@@ -206,24 +204,11 @@ fn searched_first(panda: &Panda) -> Result<PathBuf, PluginError> {
 /// Sees that PANDA loads `plugin`: the plugin itself refuses an ABI that it can't be sure of, and says why.
 fn check(panda: &Panda, plugin: &Path) -> Result<(), PluginError> {
     let scratch = tempfile::tempdir().map_err(PluginError::io(&std::env::temp_dir()))?;
-    let plugins = scratch.path().join(format!("{}-softmmu/panda/plugins", panda.target));
+    let plugins = panda.plugins_below(scratch.path());
+    panda.plugin_folder(scratch.path(), plugin).map_err(PluginError::io(&plugins))?;
     let events = scratch.path().join("events.jsonl");
-    fs::create_dir_all(&plugins)
-        .and_then(|()| symlink(plugin, plugins.join(FILE)))
-        .map_err(PluginError::io(&plugins))?;
-    let mut command = panda.command();
-    command.args(["-M", "none", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio", "-panda"]);
-    command.arg(format!("recctrl:events={0},dir={1}", events.display(), scratch.path().display()));
-    command.env("PANDA_DIR", scratch.path()).current_dir(scratch.path());
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let started = command.spawn().and_then(|mut child| {
-        if let Some(mut monitor) = child.stdin.take() {
-            // A PANDA that has gone already does not read this.
-            let _ = monitor.write_all(b"quit\n");
-        }
-        child.wait_with_output()
-    });
-    let output = started.map_err(PluginError::io(&panda.program))?;
+    let arguments = format!("events={},dir={}", events.display(), scratch.path().display());
+    let output = panda.load_recctrl(scratch.path(), &arguments).map_err(PluginError::io(&panda.program))?;
     let loaded = fs::read_to_string(&events).is_ok_and(|events| events.contains(r#""loaded""#));
     if loaded {
         return Ok(());
