@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::target::Target;
+use crate::terminal::list;
 
 /// Why a file that belongs to pandacap could not be found.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +39,6 @@ fn find_from(program: &Path, file: &str, target: Target) -> Result<PathBuf, Dist
         Some(path) => Ok(path.canonicalize()?),
         None => Err(DistError::NotFound { file: file.to_owned(), target, searched }),
     }
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    paths.join(", ")
 }
 
 #[cfg(test)]

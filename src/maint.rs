@@ -11,6 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::panda::{Panda, PandaError};
 use crate::rec::mib;
 use crate::target::Target;
+use crate::terminal::list;
 use crate::vm::{
     Attached, Base, DiskError, NoMemory, Overlays, PortError, PortForward, ProcessError, check_memory, drive,
     how_many, network,
@@ -91,7 +92,7 @@ pub enum MaintError {
     /// Traces need it as it is.
     #[error(
         "{} is the base of the disks of {} ({}); change a copy of it, or say --force and lose their disks",
-        .image.display(), how_many(.traces.len()), list(.traces)
+        .image.display(), how_many(.traces.len()), some(.traces)
     )]
     Needed {
         /// The image.
@@ -119,9 +120,8 @@ pub enum MaintError {
     Files(#[from] io::Error),
 }
 
-fn list(traces: &[PathBuf]) -> String {
-    let some: Vec<String> = traces.iter().take(3).map(|trace| trace.display().to_string()).collect();
-    some.join(", ") + if traces.len() > 3 { ", ..." } else { "" }
+fn some(traces: &[PathBuf]) -> String {
+    list(traces.get(..3).unwrap_or(traces)) + if traces.len() > 3 { ", ..." } else { "" }
 }
 
 impl MaintError {

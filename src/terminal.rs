@@ -1,10 +1,10 @@
-//! What guests and other people's files say, made fit for the user's terminal.
+//! What the user is told, and what guests and other people's files say, made fit for the user's terminal.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How much of a file's end is read for its last lines, in bytes: a guest can make it as long as it likes.
 const END: u64 = 64 << 10;
@@ -23,6 +23,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
     let escaped = text.chars().map(|c| if commands(c) { c.escape_default().to_string() } else { c.into() });
     Cow::Owned(escaped.collect())
+}
+
+/// The paths, as they stand in a message.
+pub fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(", ")
 }
 
 /// The last lines of a file, at most `count`, that have something in them.

@@ -5,8 +5,6 @@ use std::{
     path::PathBuf,
 };
 
-use panda_sys::Panda as Symbols;
-
 /// An argument: its name, its default as PANDA's help shows it, and what it is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Argument {
@@ -61,9 +59,7 @@ pub enum BadArguments {
 ///
 /// What PANDA does not have, or what is no text.
 pub fn pairs(plugin: &CStr, arguments: &[Argument]) -> Result<Option<Vec<(String, String)>>, BadArguments> {
-    let process = panda_sys::libloading::os::unix::Library::this();
-    // SAFETY: the table only looks symbols up.
-    let panda = unsafe { Symbols::from_library(process) }.map_err(|_| BadArguments::Unsupported)?;
+    let panda = crate::symbols().map_err(|_| BadArguments::Unsupported)?;
     let (Ok(get), Ok(free), Ok(parse)) =
         (&panda.panda_get_args, &panda.panda_free_args, &panda.panda_parse_string_opt)
     else {

@@ -8,6 +8,7 @@ mod arguments;
 mod output;
 mod panda;
 pub mod recctrl;
+pub mod registers;
 
 use std::{
     error::Error,
@@ -19,7 +20,7 @@ use std::{
 
 pub use arguments::{Argument, Arguments, BadArguments, argument, pairs};
 pub use output::Output;
-pub use panda::{Callback, Cpu, Panda, Unfit, callback_number};
+pub use panda::{Callback, Cpu, Panda, Unfit, callback_number, symbols};
 use panda_sys::{CPUState, TranslationBlock, panda_cb_with_context};
 use parking_lot::Mutex;
 

@@ -3,12 +3,14 @@
 use std::{
     ffi::{c_int, c_void},
     sync::{
-        Mutex, OnceLock, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicI32, Ordering},
     },
 };
 
 use panda_sys::{CPUState, Panda as Symbols, libloading, panda_cb_with_context};
+
+use crate::registers::{Arch, Reader};
 
 /// Why this PANDA can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,17 @@ macro_rules! need {
     ($symbols:expr, $name:ident) => {
         $symbols.$name.as_ref().map(|found| *found).map_err(|_| Unfit::Symbol(stringify!($name)))?
     };
+}
+
+/// What this process has of PANDA, by name; what it lacks is an error in its place.
+///
+/// # Errors
+///
+/// The process can't be searched.
+pub fn symbols() -> Result<Symbols, libloading::Error> {
+    let process = libloading::os::unix::Library::this();
+    // SAFETY: the table only looks symbols up; the types are those of PANDA's headers (panda-sys's test).
+    unsafe { Symbols::from_library(process) }
 }
 
 /// What PANDA can call a plugin for.
@@ -74,45 +87,11 @@ pub fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unf
     found.ok_or(Unfit::Number(callback))
 }
 
-/// A target, by its registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arch {
-    X86_64,
-    I386,
-    Arm,
-    Aarch64,
-}
-
-impl Arch {
-    /// gdb's number of the program counter.
-    fn program_counter(self) -> i32 {
-        match self {
-            Arch::X86_64 => 16,
-            Arch::I386 => 8,
-            Arch::Arm => 15,
-            Arch::Aarch64 => 32,
-        }
-    }
-
-    /// gdb's numbers of the four registers of a hypercall.
-    fn call(self) -> [i32; 4] {
-        match self {
-            Arch::X86_64 | Arch::Arm | Arch::Aarch64 => [0, 1, 2, 3],
-            // EAX, EBX, ECX, EDX: gdb's order for i386 is the processor's
-            Arch::I386 => [0, 3, 1, 2],
-        }
-    }
-}
-
-type ReadRegister = unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int;
 type Register = unsafe extern "C" fn(*mut c_void, u32, panda_cb_with_context, *mut c_void);
 
 /// The PANDA that loaded the plugin.
 pub struct Panda {
-    family: Arch,
-    /// The target, once a register has been read: x86's accessor serves both widths.
-    arch: OnceLock<Arch>,
-    read_register: ReadRegister,
+    registers: Reader,
     read_memory: unsafe extern "C" fn(*mut CPUState, u64, *mut i8, c_int) -> c_int,
     asid: unsafe extern "C" fn(*mut CPUState) -> u64,
     instruction_count: unsafe extern "C" fn() -> u64,
@@ -127,15 +106,8 @@ pub struct Panda {
 impl Panda {
     /// Looks up all that is needed, and returns the table of all there is, too.
     pub(crate) fn find() -> Result<(Panda, Symbols), Unfit> {
-        let process = libloading::os::unix::Library::this();
-        // SAFETY: the table only looks symbols up; the types are those of PANDA's headers (panda-sys's test).
-        let symbols = unsafe { Symbols::from_library(libloading::Library::from(process)) }?;
-        let (family, read_register) = match &symbols {
-            Symbols { aarch64_cpu_gdb_read_register: Ok(read), .. } => (Arch::Aarch64, *read),
-            Symbols { arm_cpu_gdb_read_register: Ok(read), .. } => (Arch::Arm, *read),
-            Symbols { x86_cpu_gdb_read_register: Ok(read), .. } => (Arch::X86_64, *read),
-            _ => return Err(Unfit::Target),
-        };
+        let symbols = symbols()?;
+        let registers = Reader::find(&symbols).ok_or(Unfit::Target)?;
         // SAFETY: an aligned int of PANDA's that lives as long as the process; only the main loop's thread writes to it,
         // under the lock that whoever runs callbacks has or waits for.
         let mode = symbols
@@ -144,9 +116,7 @@ impl Panda {
             .ok()
             .map(|control| unsafe { AtomicI32::from_ptr((&raw mut (**control).mode).cast()) });
         let panda = Panda {
-            family,
-            arch: OnceLock::new(),
-            read_register,
+            registers,
             read_memory: need!(symbols, panda_virtual_memory_read_external),
             asid: need!(symbols, panda_current_asid),
             instruction_count: need!(symbols, rr_get_guest_instr_count_external),
@@ -176,9 +146,7 @@ impl Panda {
         }
         unsafe extern "C" fn register(_: *mut c_void, _: u32, _: panda_cb_with_context, _: *mut c_void) {}
         Panda {
-            family: Arch::X86_64,
-            arch: OnceLock::new(),
-            read_register,
+            registers: Reader::new(Arch::X86_64, read_register),
             read_memory,
             asid,
             instruction_count: count,
@@ -248,23 +216,14 @@ impl<'a> Cpu<'a> {
     }
 
     fn arch(&self) -> Arch {
-        *self.panda.arch.get_or_init(|| match (self.panda.family, self.read(0).1) {
-            (Arch::X86_64, 4) => Arch::I386,
-            (family, _) => family,
-        })
-    }
-
-    /// A register by gdb's number, and its width in bytes.
-    fn read(&self, number: i32) -> (u64, c_int) {
-        let mut value = [0; 16];
-        // SAFETY: `cpu` is a processor (`new`), and no general register has more than 16 bytes.
-        let width = unsafe { (self.panda.read_register)(self.cpu, value.as_mut_ptr(), number) };
-        (u64::from_le_bytes(value[..8].try_into().unwrap_or_default()), width)
+        // SAFETY: `cpu` is the processor of the running callback (`new`).
+        unsafe { self.panda.registers.arch(self.cpu) }
     }
 
     /// A general register by gdb's number for the target, zero-extended.
     pub fn register(&self, number: i32) -> u64 {
-        self.read(number).0
+        // SAFETY: as for `arch`.
+        unsafe { self.panda.registers.read(self.cpu, number) }
     }
 
     /// Where the guest is: exact before a block.
@@ -274,7 +233,7 @@ impl<'a> Cpu<'a> {
 
     /// The four registers of a hypercall.
     pub fn call(&self) -> [u64; 4] {
-        self.arch().call().map(|number| self.register(number))
+        self.arch().call_registers().map(|number| self.register(number))
     }
 
     /// The address space: the guest's page table base, which tells processes apart.
@@ -285,10 +244,7 @@ impl<'a> Cpu<'a> {
 
     /// A guest address that PANDA gave us, without what a 32-bit one leaves above it.
     pub(crate) fn address(&self, address: u64) -> u64 {
-        match self.arch() {
-            Arch::X86_64 | Arch::Aarch64 => address,
-            Arch::I386 | Arch::Arm => address & u64::from(u32::MAX),
-        }
+        if self.arch().register_bytes() == 8 { address } else { address & u64::from(u32::MAX) }
     }
 
     /// Guest memory, as the running process sees it; `None` when any byte of it is not mapped.

@@ -1,61 +1,25 @@
 //! recctrl, as another plugin: follow its recordings, start and stop them, ask how things stand.
 
+pub mod abi;
+
 use std::{
-    ffi::{CStr, CString, c_char, c_int, c_void},
+    ffi::{CStr, CString, c_char, c_void},
     mem::ManuallyDrop,
     ptr,
 };
 
 use panda_sys::{Panda as Symbols, libloading::os::unix::Library};
 
+use self::abi::Add;
+pub use self::abi::{Reply, State};
 use crate::{Plugin, Slot, Unfit};
-
-/// What becomes of a start or a stop that was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// PANDA's main loop does it at its next turn.
-    Asked,
-    /// It is so already.
-    Already,
-    /// A recording is just being begun or ended: ask again later.
-    Busy,
-    /// It can't be done; recctrl says why on standard error.
-    Refused,
-}
-
-impl Reply {
-    fn from_code(code: c_int) -> Reply {
-        match code {
-            0 => Reply::Asked,
-            1 => Reply::Already,
-            -1 => Reply::Busy,
-            _ => Reply::Refused,
-        }
-    }
-}
-
-/// How things stand: `struct recctrl_state` of recctrl's header.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// A recording is on, or just being begun or ended.
-    pub recording: bool,
-    /// Sessions are counted.
-    pub session_mode: bool,
-    /// Nothing is recorded really.
-    pub dry: bool,
-    /// Sessions that are open.
-    pub sessions: u32,
-    /// Recordings that are complete.
-    pub recordings: u32,
-}
 
 /// recctrl, to ask things of. Only used in callbacks: they have QEMU's big lock.
 #[derive(Clone, Copy, Debug)]
 pub struct Recctrl {
-    start: unsafe extern "C" fn(*const c_char) -> c_int,
-    stop: unsafe extern "C" fn() -> c_int,
-    status: unsafe extern "C" fn(*mut State) -> bool,
+    start: abi::Start,
+    stop: abi::Stop,
+    status: abi::Status,
 }
 
 impl Recctrl {
@@ -65,9 +29,7 @@ impl Recctrl {
     ///
     /// This PANDA or this recctrl has no such functions.
     pub fn require() -> Result<Recctrl, Unfit> {
-        // SAFETY: the table only looks symbols up.
-        let symbols = unsafe { Symbols::from_library(Library::this()) }?;
-        let library = library(&symbols)?;
+        let library = library(&crate::symbols()?)?;
         // SAFETY: the types are those of recctrl's header.
         unsafe {
             Ok(Recctrl {
@@ -124,21 +86,16 @@ unsafe fn symbol<T: Copy>(library: &Library, name: &'static str) -> Result<T, Un
     found.map(|found| *found).map_err(|_| Unfit::Recctrl(name))
 }
 
-/// Adds a function and its context to those that follow something.
-type Add<F> = unsafe extern "C" fn(F, *mut c_void);
-type Began = unsafe extern "C" fn(*mut c_void, *const c_char);
-type Ended = unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char, u64);
-type Message = unsafe extern "C" fn(*mut c_void, *const c_char, usize);
-
 /// Has the plugin in `slot` told what recctrl does.
 pub(crate) fn follow<P: Plugin>(symbols: &Symbols, slot: &'static Slot<P>) -> Result<(), Unfit> {
     let library = library(symbols)?;
     let context = ptr::from_ref(slot).cast_mut().cast();
     // SAFETY: the types are those of recctrl's header; each function expects this slot, which is a static.
     unsafe {
-        let add_began: Add<Began> = symbol(&library, "ppp_add_cb_on_recording_began_with_context")?;
-        let add_ended: Add<Ended> = symbol(&library, "ppp_add_cb_on_recording_ended_with_context")?;
-        let add_message: Add<Message> = symbol(&library, "ppp_add_cb_on_guest_message_with_context")?;
+        let add_began: Add<abi::BeganWith> = symbol(&library, "ppp_add_cb_on_recording_began_with_context")?;
+        let add_ended: Add<abi::EndedWith> = symbol(&library, "ppp_add_cb_on_recording_ended_with_context")?;
+        let add_message: Add<abi::MessageWith> =
+            symbol(&library, "ppp_add_cb_on_guest_message_with_context")?;
         add_began(began::<P>, context);
         add_ended(ended::<P>, context);
         add_message(message::<P>, context);

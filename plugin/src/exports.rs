@@ -5,38 +5,17 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use panda_plugin::guarded;
-
-use crate::{
-    INSTANCE,
-    follow::{Began, BeganWith, Ended, EndedWith, Follower, Message, MessageWith},
-    neighbours::Reply,
+use panda_plugin::{
+    guarded,
+    recctrl::abi::{self, Began, BeganWith, Ended, EndedWith, Message, MessageWith, Reply, State},
 };
 
-/// `struct recctrl_state`: how things stand.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecctrlState {
-    /// A recording is on, or just being begun or ended.
-    pub recording: bool,
-    /// Sessions are counted.
-    pub session_mode: bool,
-    /// Nothing is recorded really.
-    pub dry: bool,
-    /// Sessions that are open.
-    pub sessions: u32,
-    /// Recordings that are complete.
-    pub recordings: u32,
-}
+use crate::{INSTANCE, follow::Follower};
 
-fn code(reply: Reply) -> c_int {
-    match reply {
-        Reply::Asked => 0,
-        Reply::Already => 1,
-        Reply::Busy => -1,
-        Reply::Refused => -2,
-    }
-}
+// Every plugin that is built on the layer calls these by these types.
+const _: abi::Start = recctrl_start;
+const _: abi::Stop = recctrl_stop;
+const _: abi::Status = recctrl_status;
 
 /// Asks for a recording called `name`; NULL: a name of ours.
 ///
@@ -52,14 +31,14 @@ pub unsafe extern "C" fn recctrl_start(name: *const c_char) -> c_int {
         Some(unsafe { CStr::from_ptr(name) })
     };
     let start = || INSTANCE.get().map_or(Reply::Refused, |instance| instance.plugin.ask_start(name));
-    code(guarded(Reply::Refused, start))
+    guarded(Reply::Refused, start).code()
 }
 
 /// Asks for the end of the recording.
 #[unsafe(no_mangle)]
 pub extern "C" fn recctrl_stop() -> c_int {
     let stop = || INSTANCE.get().map_or(Reply::Refused, |instance| instance.plugin.ask_stop());
-    code(guarded(Reply::Refused, stop))
+    guarded(Reply::Refused, stop).code()
 }
 
 /// Says how things stand; false when recctrl could not be loaded.
@@ -68,11 +47,11 @@ pub extern "C" fn recctrl_stop() -> c_int {
 ///
 /// `state` can be written to; the caller has QEMU's big lock.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn recctrl_status(state: *mut RecctrlState) -> bool {
+pub unsafe extern "C" fn recctrl_status(state: *mut State) -> bool {
     guarded(false, || {
         let Some(instance) = INSTANCE.get() else { return false };
         let status = instance.plugin.status();
-        let found = RecctrlState {
+        let found = State {
             recording: status.recording,
             session_mode: status.session_mode,
             dry: status.dry,
@@ -120,6 +99,8 @@ macro_rules! followed {
                 add(Follower::$with(function, context));
             }
         }
+
+        const _: abi::Add<Option<$with>> = $add_with;
 
         #[doc = concat!("No longer calls `function` with `context` for every `", $what, "`.")]
         #[unsafe(no_mangle)]

@@ -1,7 +1,8 @@
 //! Other plugins that follow recordings: who wants to hear what, and how they are told.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CString, c_void};
 
+use panda_plugin::recctrl::abi::{Began, BeganWith, Ended, EndedWith, Message, MessageWith};
 use parking_lot::Mutex;
 
 /// Something that followers are told.
@@ -27,20 +28,6 @@ pub enum News {
         text: Vec<u8>,
     },
 }
-
-/// `on_recording_began`.
-pub type Began = unsafe extern "C" fn(name: *const c_char);
-/// `on_recording_began` of a follower that registered a context.
-pub type BeganWith = unsafe extern "C" fn(context: *mut c_void, name: *const c_char);
-/// `on_recording_ended`.
-pub type Ended = unsafe extern "C" fn(name: *const c_char, why: *const c_char, instructions: u64);
-/// `on_recording_ended` of a follower that registered a context.
-pub type EndedWith =
-    unsafe extern "C" fn(context: *mut c_void, name: *const c_char, why: *const c_char, instructions: u64);
-/// `on_guest_message`.
-pub type Message = unsafe extern "C" fn(text: *const c_char, len: usize);
-/// `on_guest_message` of a follower that registered a context.
-pub type MessageWith = unsafe extern "C" fn(context: *mut c_void, text: *const c_char, len: usize);
 
 /// A function of another plugin, by what it follows.
 #[derive(Clone, Copy, Debug)]
@@ -147,6 +134,8 @@ impl Followers {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::c_char;
+
     use super::*;
 
     type Heard = Mutex<Vec<String>>;

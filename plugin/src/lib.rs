@@ -3,13 +3,11 @@
 //! Loaded with `-panda recctrl`. [`recorder`] decides, as a pure function; [`host`] is the one door to PANDA;
 //! [`Plugin`] stands between them.
 
-mod arch;
 mod events;
 pub mod exports;
 mod files;
 pub mod follow;
 pub mod host;
-mod neighbours;
 pub mod options;
 mod panda;
 mod plugin;
@@ -22,7 +20,6 @@ use std::{
     ptr,
 };
 
-pub use neighbours::Reply;
 use once_cell::sync::OnceCell;
 use panda_plugin::guarded;
 use panda_sys::{CPUState, gate};

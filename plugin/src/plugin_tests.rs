@@ -8,12 +8,13 @@ use std::{
     sync::Arc,
 };
 
+use panda_plugin::recctrl::Reply;
 use proptest::prelude::*;
 use protocol::{MAGIC, Peer, Status, action};
 use serde_json::Value;
 
 use super::*;
-use crate::{follow::Follower, neighbours::Reply};
+use crate::{follow::Follower, host::Refusal};
 
 /// A machine of paper: one page of guest memory for each number, one processor.
 #[derive(Default)]

@@ -12,13 +12,17 @@
 //!     └─────────────PANDA is off again──────────┘
 //! ```
 //!
-//! `Starting` and `Stopping` hold the guest on its hypercall while PANDA's main loop acts; `Ending` is asked
-//! for by the main loop itself, or by another plugin, whose starts hold nobody either. A recording that PANDA's monitor began is `Recording` with
-//! [`Owner::Monitor`]. Nothing here reads a clock, takes a lock or knows PANDA.
+//! `Starting` and `Stopping` hold the guest on its hypercall while PANDA's main loop acts; `Ending` is asked for by
+//! the main loop itself, or by another plugin, whose starts hold nobody either. A recording that PANDA's monitor began
+//! is `Recording` with [`Owner::Monitor`]. Nothing here reads a clock, takes a lock or knows PANDA.
+
+mod rules;
 
 use std::time::Duration;
 
 use protocol::{Answer, Status};
+
+pub use self::rules::{Rules, Tick};
 
 /// What the guest may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,47 +93,6 @@ impl Why {
             Why::Shutdown => "shutdown",
         }
     }
-}
-
-/// How a guest's recordings are bounded, as the plugin's arguments say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// Count sessions instead of toggling.
-    pub session_rec: bool,
-    /// Quit after so many recordings.
-    pub nrec: Option<u32>,
-    /// End a recording after so long.
-    pub timeout: Option<Duration>,
-    /// End a recording after so many guest instructions.
-    pub max_instr: Option<u64>,
-    /// End a recording when fewer bytes are free where it is written.
-    pub min_free: u64,
-}
-
-impl Rules {
-    /// What of a recording is due to end, if anything.
-    fn due(&self, began: Duration, tick: &Tick) -> Option<Why> {
-        if tick.free < self.min_free {
-            Some(Why::MinFree)
-        } else if self.timeout.is_some_and(|timeout| tick.now.saturating_sub(began) >= timeout) {
-            Some(Why::Timeout)
-        } else if self.max_instr.is_some_and(|most| tick.instructions >= most) {
-            Some(Why::MaxInstr)
-        } else {
-            None
-        }
-    }
-}
-
-/// What the main loop sees, again and again, while a recording is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tick {
-    /// A clock that never goes back.
-    pub now: Duration,
-    /// Guest instructions recorded so far.
-    pub instructions: u64,
-    /// Bytes free where recordings are written.
-    pub free: u64,
 }
 
 /// What happens to the recorder.

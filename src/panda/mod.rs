@@ -19,6 +19,7 @@ pub use self::plugins::LoadError;
 pub use self::wheel::pip;
 use crate::digest::FileDigest;
 use crate::target::Target;
+use crate::terminal::list;
 
 /// What says which PANDA to use: the command line and the environment, as `cli.rs` read them.
 #[derive(Clone, Debug, Default)]
@@ -217,9 +218,4 @@ fn version(program: &Path) -> Result<String, PandaError> {
         return Err(unusable("asked for its -version, it names none: is it PANDA?".to_owned()));
     }
     Ok(version.strip_prefix("QEMU emulator version ").unwrap_or(version).trim().to_owned())
-}
-
-fn list(paths: &[PathBuf]) -> String {
-    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    paths.join(", ")
 }

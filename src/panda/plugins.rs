@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Output, Stdio};
 
 use super::Panda;
 
@@ -44,22 +44,28 @@ impl Panda {
         symlink(plugin, plugins.join("panda_recctrl.so"))
     }
 
-    /// Starts PANDA with `plugin` and no machine, and has it quit: whether it loads.
+    /// Starts PANDA with recctrl from `folder`, which [`Panda::plugin_folder`] made, and no machine, and has it quit:
+    /// how it ended, and what it said on standard error.
+    pub fn load_recctrl(&self, folder: &Path, arguments: &str) -> io::Result<Output> {
+        let mut command = self.command();
+        command.env("PANDA_DIR", folder).current_dir(folder);
+        command.args(["-nodefaults", "-display", "none", "-M", "none", "-S", "-monitor", "stdio"]);
+        command.arg("-panda").arg(format!("recctrl:{arguments}"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut monitor) = child.stdin.take() {
+            // A PANDA that has refused the plugin is gone by now.
+            let _ = monitor.write_all(b"quit\n");
+        }
+        child.wait_with_output()
+    }
+
+    /// Whether this PANDA loads `plugin`, a recctrl.
     pub fn try_plugin(&self, plugin: &Path) -> Result<(), LoadError> {
         let tried = |error| LoadError::Try { plugin: plugin.display().to_string(), error };
         let folder = tempfile::tempdir().map_err(tried)?;
         self.plugin_folder(folder.path(), plugin).map_err(tried)?;
-        let mut command: Command = self.command();
-        command.env("PANDA_DIR", folder.path()).current_dir(folder.path());
-        command.args(["-nodefaults", "-display", "none", "-M", "none", "-monitor", "stdio"]);
-        command.args(["-panda", "recctrl:dry=y"]);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(tried)?;
-        if let Some(mut monitor) = child.stdin.take() {
-            // A PANDA that has refused the plugin is gone by now; its status tells.
-            let _ = monitor.write_all(b"quit\n");
-        }
-        let output = child.wait_with_output().map_err(tried)?;
+        let output = self.load_recctrl(folder.path(), "dry=y").map_err(tried)?;
         if output.status.success() {
             return Ok(());
         }

@@ -4,11 +4,15 @@
 //! returns 0 while `pandacap_on_call` is null, else it calls that with the library's name and its own. Data
 //! is zero. They are written byte by byte, since a machine that records needs no compiler.
 
+mod code;
+
 use std::collections::BTreeMap;
 
 use object::elf;
 use object::write::StringId;
 use object::write::elf::{FileHeader, ProgramHeader, SectionHeader, Sym, Verdef, Writer};
+
+use self::code::{SHARED, STUB, Strings, assemble};
 
 /// The pointer by which the launcher arms a stand-in.
 pub const ON_CALL: &str = "pandacap_on_call";
@@ -16,9 +20,6 @@ pub const ON_CALL: &str = "pandacap_on_call";
 /// The room that each data symbol gets, in bytes: more than any object that PANDA takes from a library.
 const DATA_SIZE: u64 = 256;
 const PAGE: usize = 4096;
-/// The size, in bytes, of one function, and twice of the code that they share.
-const STUB: usize = 16;
-const SHARED: usize = 2 * STUB;
 
 /// Something that a library must define.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,7 +179,7 @@ fn write(stand_in: &StandIn) -> Result<Vec<u8>, object::write::Error> {
     elf.write(&strings.bytes);
 
     elf.pad_until(text);
-    elf.write(&code(text, bss as usize, strings_at, &strings.offsets));
+    elf.write(&assemble(text, bss as usize, strings_at, &strings.offsets));
     elf.pad_until(dynamic);
     elf.write_dynamic_string(elf::DT_SONAME, soname_id);
     for (tag, value) in [
@@ -225,60 +226,6 @@ fn version_indices(symbols: &[Symbol]) -> BTreeMap<&str, u16> {
     indices
 }
 
-/// The C strings that the code refers to: the label, then the name of each function.
-struct Strings {
-    bytes: Vec<u8>,
-    /// Where each function's name begins.
-    offsets: Vec<usize>,
-}
-
-impl Strings {
-    fn new(label: &str, symbols: &[Symbol]) -> Strings {
-        let mut strings = Strings { bytes: label.as_bytes().to_vec(), offsets: Vec::new() };
-        for symbol in symbols.iter().filter(|symbol| !symbol.data) {
-            strings.bytes.push(0);
-            strings.offsets.push(strings.bytes.len());
-            strings.bytes.extend_from_slice(symbol.name.as_bytes());
-        }
-        strings.bytes.push(0);
-        strings
-    }
-}
-
-/// The machine code: what all functions share, then the functions. Everything is reached relative to the
-/// instruction pointer, so that nothing has to be relocated.
-fn code(text: usize, hook: usize, strings: usize, names: &[usize]) -> Vec<u8> {
-    let mut code = Vec::with_capacity(SHARED + names.len() * STUB);
-    // mov rax, [rip + hook]
-    code.extend([0x48, 0x8b, 0x05]);
-    relative(&mut code, text, hook);
-    // test rax, rax; jnz over the ret; ret: not armed, and rax is 0
-    code.extend([0x48, 0x85, 0xc0, 0x75, 0x01, 0xc3]);
-    // lea rdi, [rip + label]; mov rsi, r11; jmp rax: the hook, with the stack as the caller left it
-    code.extend([0x48, 0x8d, 0x3d]);
-    relative(&mut code, text, strings);
-    code.extend([0x4c, 0x89, 0xde, 0xff, 0xe0]);
-    code.resize(SHARED, INT3);
-    for (index, name) in names.iter().enumerate() {
-        // lea r11, [rip + name]; jmp to what all share
-        code.extend([0x4c, 0x8d, 0x1d]);
-        relative(&mut code, text, strings + name);
-        code.push(0xe9);
-        relative(&mut code, text, text);
-        code.resize(SHARED + (index + 1) * STUB, INT3);
-    }
-    code
-}
-
-const INT3: u8 = 0xcc;
-
-/// Appends the distance from the end of this operand, which ends its instruction, to `target`.
-fn relative(code: &mut Vec<u8>, text: usize, target: usize) {
-    let distance = target as i64 - (text + code.len() + 4) as i64;
-    // A stand-in is far smaller than 2 GiB: the distance fits.
-    code.extend((distance as i32).to_le_bytes());
-}
-
 fn global(name: StringId, kind: u8, section: object::write::elf::SectionIndex, value: u64, size: u64) -> Sym {
     Sym {
         name: Some(name),
@@ -307,117 +254,4 @@ fn section(name: StringId, kind: u32, flags: u64, start: u64, size: u64) -> Sect
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::{CStr, CString, c_char, c_void};
-    use std::os::unix::ffi::OsStrExt;
-    use std::sync::Mutex;
-
-    use object::read::{Object, ObjectSymbol};
-
-    use super::*;
-
-    fn symbol(name: &str, version: Option<&str>, data: bool) -> Symbol {
-        Symbol { name: name.to_owned(), version: version.map(str::to_owned), data }
-    }
-
-    /// Two versions of one function, a function without a version, and two data objects.
-    fn sample() -> StandIn {
-        let symbols = vec![
-            symbol("pour", Some("TEA_2"), false),
-            symbol("kettle", Some("TEA_1"), true),
-            symbol("drink", None, false),
-            symbol("pour", Some("TEA_1"), false),
-            symbol("cup", None, true),
-        ];
-        StandIn { symbols, ..StandIn::of("libtea.so.1") }
-    }
-
-    #[test]
-    fn a_reader_of_shared_objects_finds_the_soname_the_symbols_and_their_versions() {
-        let bytes = sample().to_elf().unwrap();
-        let file = object::read::elf::ElfFile64::<object::LittleEndian>::parse(&*bytes).unwrap();
-        let names: Vec<&str> = file.dynamic_symbols().map(|symbol| symbol.name().unwrap()).collect();
-        assert_eq!(names, [ON_CALL, "pour", "kettle", "drink", "pour", "cup"]);
-        let table = file.elf_section_table().versions(object::LittleEndian, &*bytes).unwrap().unwrap();
-        let version = |index| {
-            let index = table.version_index(object::LittleEndian, object::SymbolIndex(index));
-            table.version(index).unwrap().map(|version| version.name())
-        };
-        let versions: Vec<Option<&[u8]>> = (1..=6).map(version).collect();
-        assert_eq!(versions, [None, Some(&b"TEA_2"[..]), Some(b"TEA_1"), None, Some(b"TEA_1"), None]);
-    }
-
-    #[test]
-    fn a_library_without_anything_is_a_stand_in_too() {
-        let bytes = StandIn::of("libempty.so").to_elf().unwrap();
-        let library = Loaded::new(&bytes);
-        assert!(!library.find(c"pandacap_on_call").is_null());
-    }
-
-    static CALLED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
-
-    extern "C" fn note(label: *const c_char, symbol: *const c_char) -> usize {
-        // SAFETY: a stand-in passes the addresses of two C strings of its own.
-        let [label, symbol] = [label, symbol].map(|text| unsafe { CStr::from_ptr(text) }.to_string_lossy());
-        CALLED.lock().unwrap().push((label.into_owned(), symbol.into_owned()));
-        7
-    }
-
-    #[test]
-    fn the_loader_takes_it_and_its_functions_return_0_until_they_are_armed() {
-        let library = Loaded::new(&sample().to_elf().unwrap());
-        // SAFETY: `drink` is a function of the stand-in, which takes nothing and returns what is in rax.
-        let drink: extern "C" fn() -> usize = unsafe { std::mem::transmute(library.find(c"drink")) };
-        // SAFETY: likewise.
-        let pour: extern "C" fn() -> usize =
-            unsafe { std::mem::transmute(library.find_version(c"pour", c"TEA_1")) };
-        assert_eq!((drink(), pour()), (0, 0));
-        let hook = library.find(c"pandacap_on_call").cast::<*const c_void>();
-        // SAFETY: the hook is one writable pointer, and only this thread calls into this library.
-        unsafe { hook.write(note as *const c_void) };
-        assert_eq!((drink(), pour()), (7, 7));
-        // SAFETY: as above.
-        unsafe { hook.write(std::ptr::null()) };
-        assert_eq!(drink(), 0);
-        let expected = ["drink", "pour"].map(|name| ("libtea.so.1".to_owned(), name.to_owned()));
-        assert_eq!(*CALLED.lock().unwrap(), expected);
-    }
-
-    #[test]
-    fn each_data_symbol_has_zeroes_of_its_own() {
-        let library = Loaded::new(&sample().to_elf().unwrap());
-        let [cup, kettle] = [library.find(c"cup"), library.find(c"kettle")].map(|data| data.cast::<u8>());
-        // SAFETY: each data symbol has DATA_SIZE bytes, which nobody else writes.
-        let cup = unsafe { std::slice::from_raw_parts_mut(cup, DATA_SIZE as usize) };
-        assert!(cup.iter().all(|byte| *byte == 0));
-        cup.fill(1);
-        // SAFETY: as above.
-        let kettle = unsafe { std::slice::from_raw_parts(kettle, DATA_SIZE as usize) };
-        assert!(kettle.iter().all(|byte| *byte == 0));
-    }
-
-    /// A stand-in in this process.
-    struct Loaded(*mut c_void);
-
-    impl Loaded {
-        fn new(bytes: &[u8]) -> Loaded {
-            let file = tempfile::NamedTempFile::new().unwrap();
-            std::fs::write(file.path(), bytes).unwrap();
-            let path = CString::new(file.path().as_os_str().as_bytes()).unwrap();
-            // SAFETY: the path is a C string, and a stand-in has no constructors.
-            let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-            assert!(!library.is_null(), "the dynamic loader refuses the stand-in");
-            Loaded(library)
-        }
-
-        fn find(&self, symbol: &CStr) -> *mut c_void {
-            // SAFETY: the handle came from dlopen, the symbol is a C string.
-            unsafe { libc::dlsym(self.0, symbol.as_ptr()) }
-        }
-
-        fn find_version(&self, symbol: &CStr, version: &CStr) -> *mut c_void {
-            // SAFETY: the handle came from dlopen, the others are C strings.
-            unsafe { libc::dlvsym(self.0, symbol.as_ptr(), version.as_ptr()) }
-        }
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::panda::Panda;
+use crate::terminal::list;
 
 /// PANDA's name for a plugin, its arguments, and its file if PANDA does not have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub struct PluginSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum NoPlugin {
     /// None of PANDA's.
-    #[error("no plugin {name:?}: searched {}; one of your own is named by its file, with a slash", searched(.folders))]
+    #[error("no plugin {name:?}: searched {}; one of your own is named by its file, with a slash", list(.folders))]
     Unknown {
         /// Its name.
         name: String,
@@ -29,11 +30,6 @@ pub enum NoPlugin {
     /// No such file.
     #[error("no plugin {}: there is no such file; is it built?", .0.display())]
     File(PathBuf),
-}
-
-fn searched(folders: &[PathBuf]) -> String {
-    let folders: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
-    folders.join(", ")
 }
 
 /// The name of the plugin in `panda_NAME.so`, or in `libpanda_NAME.so`, as cargo calls it.

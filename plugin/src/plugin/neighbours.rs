@@ -3,49 +3,34 @@
 //! No guest waits on a hypercall here, so none is held: PANDA's main loop begins or ends the recording at its next
 //! turn, between two blocks of the guest, as it does for its own monitor.
 
-use std::{
-    ffi::{CStr, CString},
-    time::Instant,
-};
+use std::{ffi::CStr, time::Instant};
 
+use panda_plugin::recctrl::Reply;
 use parking_lot::MutexGuard;
 use protocol::{Name, Status};
 
+use super::{Plugin, State};
 use crate::{
     files::Files,
     host::{Host, Refusal},
-    plugin::{Plugin, State},
     recorder::{Effect, Event, Mode, Request},
 };
 
 /// A recording that another plugin asked for, until the main loop has begun it.
-pub(crate) struct Wanted {
+pub(super) struct Wanted {
     name: String,
     /// None in a dry run.
     files: Option<Files>,
     since: Instant,
 }
 
-/// What another plugin is told when it asks for a start or a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// The main loop will do it; followers hear of it.
-    Asked,
-    /// It is so already.
-    Already,
-    /// A recording is just being begun or ended.
-    Busy,
-    /// It can't be done; the reason is in the log and in the events.
-    Refused,
-}
-
 impl<H: Host> Plugin<H> {
     /// Asks for a recording; `None`, or a name without a usable character, gets one of ours.
     pub fn ask_start(&self, name: Option<&CStr>) -> Reply {
-        if self.host().mode() == Mode::Replay {
+        if self.host.mode() == Mode::Replay {
             return Reply::Refused;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.observe(&mut state);
         if !state.recorder.is_settled() {
             self.defer(state);
@@ -76,10 +61,10 @@ impl<H: Host> Plugin<H> {
 
     /// Asks for the end of the recording, whoever started it; not of one that PANDA's monitor began.
     pub fn ask_stop(&self) -> Reply {
-        if self.host().mode() == Mode::Replay {
+        if self.host.mode() == Mode::Replay {
             return Reply::Refused;
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.observe(&mut state);
         let reply = if !state.recorder.is_settled() {
             Reply::Busy
@@ -98,9 +83,9 @@ impl<H: Host> Plugin<H> {
 
     /// How things stand, as a guest is told.
     pub fn status(&self) -> Status {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.observe(&mut state);
-        let status = state.recorder.status(self.is_dry());
+        let status = state.recorder.status(self.options.dry);
         self.defer(state);
         status
     }
@@ -114,11 +99,11 @@ impl<H: Host> Plugin<H> {
     }
 
     fn want(&self, name: &str) -> Result<Option<Files>, Refusal> {
-        if self.is_dry() {
+        if self.options.dry {
             return Ok(None);
         }
         let files = self.reserve(name)?;
-        match self.host().ask_begin(&files.recording) {
+        match self.host.ask_begin(&files.recording) {
             Ok(()) => Ok(Some(files)),
             Err(refusal) => {
                 files.remove();
@@ -128,7 +113,7 @@ impl<H: Host> Plugin<H> {
     }
 
     /// Sees whether the recording that was asked for has begun; with `finally`, it never will later.
-    pub(crate) fn settle(&self, state: &mut State, finally: bool) {
+    pub(super) fn settle(&self, state: &mut State, finally: bool) {
         let Some(wanted) = state.wanted.take() else { return };
         let begun = match &wanted.files {
             None => {
@@ -136,11 +121,11 @@ impl<H: Host> Plugin<H> {
                 true
             }
             // Where it has ended since, its snapshot is there.
-            Some(files) => self.host().mode() == Mode::Record || files.sizes().snapshot_bytes > 0,
+            Some(files) => self.host.mode() == Mode::Record || files.sizes().snapshot_bytes > 0,
         };
         if begun {
             self.began(state, wanted.name, wanted.files, None);
-        } else if self.host().is_pending() && !finally {
+        } else if self.host.is_pending() && !finally {
             state.wanted = Some(wanted);
         } else {
             log::error!(
@@ -154,9 +139,4 @@ impl<H: Host> Plugin<H> {
             self.decide(state, Event::NotBegun);
         }
     }
-}
-
-/// A text of ours for C.
-pub(crate) fn c_text(text: &str) -> CString {
-    CString::new(text.replace('\0', "")).unwrap_or_default()
 }

@@ -1,0 +1,208 @@
+//! How a recording begins and ends: what the recorder wants done, done to PANDA, the files and the guest.
+
+use std::{
+    ffi::CString,
+    time::{Duration, Instant},
+};
+
+use parking_lot::MutexGuard;
+use protocol::{Answer, Name, Registers};
+use serde_json::json;
+
+use super::{Plugin, State, Verdict, with};
+use crate::{
+    files::{self, Files},
+    follow::News,
+    host::{Host, Refusal},
+    quiet::say,
+    recorder::{Effect, Event, Mode, Request, Why},
+};
+
+/// A recording that begins where the guest stands.
+pub(super) struct Starting {
+    pub(super) files: Files,
+    /// The guest's, as it made the call.
+    registers: Registers,
+    asked: Instant,
+}
+
+/// The recording that is on.
+pub(super) struct Current {
+    files: Option<Files>,
+    pub(super) name: String,
+    began: Instant,
+}
+
+impl<H: Host> Plugin<H> {
+    /// What somebody asked for that may start or stop a recording.
+    pub(super) fn request(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        cpu: H::Cpu,
+        registers: Registers,
+        request: Request,
+        name: Option<u64>,
+    ) -> Verdict {
+        let mut effects = self.decide(&mut state, Event::Asked(request));
+        if effects.contains(&Effect::Begin) {
+            let name = self.name(&mut state, cpu, name.unwrap_or(0));
+            state.events.chatter("asked", json!({ "name": name }));
+            if self.options.dry {
+                state.pretended = Mode::Record;
+                effects = self.began(&mut state, name, None, None);
+            } else {
+                match self.step_out(&name, cpu, registers) {
+                    Ok(starting) => {
+                        state.starting = Some(starting);
+                        self.release(state);
+                        return Verdict::SteppedOut;
+                    }
+                    Err(refusal) => effects = self.refused(&mut state, &refusal),
+                }
+            }
+        } else if effects.contains(&Effect::End) {
+            let ended = if self.options.dry {
+                state.pretended = Mode::Off;
+                Ok(())
+            } else {
+                MutexGuard::unlocked(&mut state, || self.host.end())
+            };
+            let event = match ended {
+                Ok(()) => Event::Ended,
+                Err(refusal) => {
+                    say!(state.lines, error, "the recording goes on: {refusal}");
+                    Event::NotEnded
+                }
+            };
+            effects = self.decide(&mut state, event);
+        }
+        self.release(state);
+        let answer = effects.iter().find_map(|effect| match effect {
+            Effect::Answer(answer) => Some(*answer),
+            _ => None,
+        });
+        self.host.answer(cpu, with(registers, answer.unwrap_or(Answer::Noop)));
+        Verdict::Answered
+    }
+
+    /// Has the guest step out of PANDA's execution loop, told that its recording has begun.
+    fn step_out(&self, name: &str, cpu: H::Cpu, registers: Registers) -> Result<Starting, Refusal> {
+        let files = self.reserve(name)?;
+        let asked = Instant::now();
+        match self.host.step_out(cpu, with(registers, Answer::Start)) {
+            Ok(()) => Ok(Starting { files, registers, asked }),
+            Err(refusal) => {
+                files.remove();
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The guest has stepped out of PANDA's execution loop: begins what it asked for, and tells it when that failed.
+    pub fn stepped_out(&self, cpu: H::Cpu) {
+        let mut state = self.state.lock();
+        let Some(Starting { files, registers, asked }) = state.starting.take() else { return };
+        match MutexGuard::unlocked(&mut state, || self.host.begin(&files.recording)) {
+            Ok(()) => {
+                self.began(&mut state, files.name.clone(), Some(files), Some(asked.elapsed()));
+            }
+            Err(refusal) => {
+                files.remove();
+                self.refused(&mut state, &refusal);
+                self.host.answer(cpu, with(registers, Answer::Error));
+            }
+        }
+        self.release(state);
+    }
+
+    /// The files for a recording, if it can be made and there is room for it.
+    pub(super) fn reserve(&self, name: &str) -> Result<Files, Refusal> {
+        if let Some(obstacle) = self.host.obstacle() {
+            return Err(obstacle);
+        }
+        let needed = self.host.snapshot_bytes().saturating_add(self.options.rules.min_free);
+        let free = self.free();
+        if free < needed {
+            return Err(Refusal::Space { dir: files::text(self.folder.path()), free, needed });
+        }
+        self.folder.reserve(name)
+    }
+
+    /// A recording has begun; `held` is how long the guest was, behind its hypercall.
+    pub(super) fn began(
+        &self,
+        state: &mut State,
+        name: String,
+        files: Option<Files>,
+        held: Option<Duration>,
+    ) -> Vec<Effect> {
+        let name = files.as_ref().map_or(name, |files| files.name.clone());
+        match &files {
+            None => log::info!("recording {name} (not really: dry=y)"),
+            Some(files) => {
+                log::info!("recording {name}");
+                let snapshot_bytes = files.sizes().snapshot_bytes;
+                let mut fields = json!({ "name": name, "snapshot_bytes": snapshot_bytes });
+                if let Some(held) = held {
+                    fields["held_seconds"] = held.as_secs_f64().into();
+                }
+                state.events.record("began", fields);
+            }
+        }
+        state.news.push(News::Began { name: c_text(&name) });
+        state.current = Some(Current { name, files, began: Instant::now() });
+        self.watch(state);
+        self.decide(state, Event::Begun(self.now()))
+    }
+
+    /// A recording can't be made, for this reason.
+    pub(super) fn refused(&self, state: &mut State, refusal: &Refusal) -> Vec<Effect> {
+        say!(state.lines, error, "no recording: {refusal}");
+        state.events.chatter("refused", json!({ "why": refusal.to_string() }));
+        self.decide(state, Event::NotBegun)
+    }
+
+    /// The name of the next recording.
+    pub(super) fn numbered(&self, state: &State, name: Option<Name>) -> String {
+        files::numbered(name, state.recorder.recordings(), self.options.rules.nrec == Some(1))
+    }
+
+    /// Has the main loop end the recording.
+    pub(super) fn ask_end(&self, state: &mut State) {
+        if self.options.dry {
+            state.pretended = Mode::Off;
+        } else {
+            self.host.ask_end();
+        }
+    }
+
+    /// The recording is on disk.
+    pub(super) fn complete(&self, state: &mut State, why: Why) {
+        let Some(current) = state.current.take() else { return };
+        let sizes = current.files.as_ref().map(Files::sizes).unwrap_or_default();
+        let seconds = current.began.elapsed().as_secs_f64();
+        state.news.push(News::Ended {
+            name: c_text(&current.name),
+            why: c_text(why.as_str()),
+            instructions: sizes.instructions,
+        });
+        log::info!("{} is complete: {} instructions ({})", current.name, sizes.instructions, why.as_str());
+        state.events.record(
+            "ended",
+            json!({
+                "name": current.name,
+                "why": why.as_str(),
+                "instructions": sizes.instructions,
+                "snapshot_bytes": sizes.snapshot_bytes,
+                "log_bytes": sizes.log_bytes,
+                "seconds": seconds,
+                "dry": current.files.is_none(),
+            }),
+        );
+    }
+}
+
+/// A text of ours for C.
+fn c_text(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).unwrap_or_default()
+}

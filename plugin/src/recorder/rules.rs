@@ -1,0 +1,46 @@
+//! How recordings are bounded, and which bound one has come to.
+
+use std::time::Duration;
+
+use super::Why;
+
+/// How a guest's recordings are bounded, as the plugin's arguments say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Count sessions instead of toggling.
+    pub session_rec: bool,
+    /// Quit after so many recordings.
+    pub nrec: Option<u32>,
+    /// End a recording after so long.
+    pub timeout: Option<Duration>,
+    /// End a recording after so many guest instructions.
+    pub max_instr: Option<u64>,
+    /// End a recording when fewer bytes are free where it is written.
+    pub min_free: u64,
+}
+
+impl Rules {
+    /// Why a recording that began at `began` is due to end at this tick, if it is.
+    pub(super) fn due(&self, began: Duration, tick: &Tick) -> Option<Why> {
+        if tick.free < self.min_free {
+            Some(Why::MinFree)
+        } else if self.timeout.is_some_and(|timeout| tick.now.saturating_sub(began) >= timeout) {
+            Some(Why::Timeout)
+        } else if self.max_instr.is_some_and(|most| tick.instructions >= most) {
+            Some(Why::MaxInstr)
+        } else {
+            None
+        }
+    }
+}
+
+/// What the main loop sees, again and again, while a recording is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tick {
+    /// A clock that never goes back.
+    pub now: Duration,
+    /// Guest instructions recorded so far.
+    pub instructions: u64,
+    /// Bytes free where recordings are written.
+    pub free: u64,
+}
