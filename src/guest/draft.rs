@@ -25,7 +25,7 @@ impl Draft {
     /// Claims the name. What somebody has left who was killed is removed.
     pub(super) fn claim(home: &Path, name: &str) -> Result<Draft, GuestError> {
         let name = plain(name)?;
-        let folder = guests(home).join(format!(".{name}.partial"));
+        let folder = place(home, &name);
         let files = |error| GuestError::Files { folder: folder.clone(), error };
         let lock = loop {
             fs::create_dir_all(&folder).map_err(files)?;
@@ -44,7 +44,7 @@ impl Draft {
 
     /// Waits until somebody else who has claimed the name has finished, or has given up.
     pub(super) fn wait_for_other(home: &Path, name: &str) -> Result<(), GuestError> {
-        let folder = guests(home).join(format!(".{name}.partial"));
+        let folder = place(home, name);
         let opened = match File::open(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened,
@@ -94,6 +94,11 @@ impl Draft {
         drop(self);
         Guest::open(&home, &name)
     }
+}
+
+/// Where a guest of that name is made.
+fn place(home: &Path, name: &str) -> PathBuf {
+    guests(home).join(format!(".{name}.partial"))
 }
 
 impl Drop for Draft {

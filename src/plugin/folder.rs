@@ -108,7 +108,7 @@ impl Folder {
         let record = Record {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            plugin: FileDigest::of(plugin).map_err(PluginError::io(plugin))?,
+            plugin: FileDigest::read(&mut content.as_slice()).map_err(PluginError::io(plugin))?,
         };
         let json = serde_json::to_vec_pretty(&record)
             .map_err(|error| PluginError::Io { path: self.record(), error: error.into() })?;

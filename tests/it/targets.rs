@@ -19,10 +19,14 @@ fn open(kind: Kind) -> Foreign {
     Foreign::open(kind, panda, &scratch.with_file_name("dist"), scratch)
 }
 
+/// The first machine of a target.
+fn first(target: Target) -> Kind {
+    KINDS.into_iter().find(|kind| kind.target == target).unwrap()
+}
+
 #[test]
 fn on_i386_every_recording_replays_without_the_plugin() {
-    let i386 = KINDS.into_iter().find(|kind| kind.target == Target::I386).unwrap();
-    let i386 = open(i386);
+    let i386 = open(first(Target::I386));
     assert_eq!(i386.by_recctrl(5), Count { made: 5, replayed: 5, exact: 5 });
     assert_eq!(i386.by_monitor(2), Count { made: 2, replayed: 2, exact: 0 }, "the control run");
 }
@@ -37,7 +41,7 @@ fn on_i386_old_agents_work_with_ours_and_the_agent_with_upstreams() {
     assert!(status.success());
     let old = fs::read(old).unwrap();
 
-    let i386 = open(KINDS.into_iter().find(|kind| kind.target == Target::I386).unwrap());
+    let i386 = open(first(Target::I386));
     let (said, recordings) = i386.says(OLD, ("old", &old), true);
     assert!(said.contains("old 1") && said.contains("old 2") && said.contains("check 0"), "{said}");
     assert_eq!(recordings, ["one_000"]);
@@ -55,8 +59,7 @@ recctrlu status; echo status $?; recctrlu run b -- true; echo run $?; poweroff -
 
 #[test]
 fn on_an_arm_machine_whose_time_is_logged_every_recording_replays_without_the_plugin() {
-    let cubieboard = KINDS.into_iter().find(|kind| kind.target == Target::Arm).unwrap();
-    assert_eq!(open(cubieboard).by_recctrl(5), Count { made: 5, replayed: 5, exact: 5 });
+    assert_eq!(open(first(Target::Arm)).by_recctrl(5), Count { made: 5, replayed: 5, exact: 5 });
 }
 
 #[test]
@@ -69,7 +72,7 @@ fn on_aarch64_with_icount_recordings_replay_on_one_core() {
 #[test]
 fn on_arm_and_aarch64_guests_start_and_stop_recordings() {
     for target in [Target::Arm, Target::Aarch64] {
-        let kind = KINDS.into_iter().find(|kind| kind.target == target).unwrap();
+        let kind = first(target);
         // Whether they replay is up to PANDA: docs/targets.md.
         assert_eq!(open(kind).by_recctrl(2).made, 2, "{kind:?}");
     }
