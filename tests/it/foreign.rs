@@ -219,13 +219,18 @@ impl Foreign {
         let mut made = recordings.start;
         if comes(ready, Duration::from_secs(60)) {
             for n in recordings.clone() {
-                writeln!(monitor, "begin_record {}", recording(n)).unwrap();
-                let begun = || dir.join(format!("{}-rr-nondet.log", recording(n))).exists();
-                if !comes(begun, Duration::from_secs(20)) {
+                let log = dir.join(format!("{}-rr-nondet.log", recording(n)));
+                fs::remove_file(&log).ok();
+                let asked = writeln!(monitor, "begin_record {}", recording(n));
+                let begun = || log.exists();
+                // Where PANDA has died, it is booted again, too.
+                if asked.is_err() || !comes(begun, Duration::from_secs(20)) {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(300));
-                writeln!(monitor, "end_record").unwrap();
+                if writeln!(monitor, "end_record").is_err() {
+                    break;
+                }
                 std::thread::sleep(Duration::from_millis(500));
                 made = n + 1;
             }
@@ -233,7 +238,7 @@ impl Foreign {
         if made < recordings.end {
             child.kill().unwrap();
         } else {
-            writeln!(monitor, "quit").unwrap();
+            writeln!(monitor, "quit").ok();
         }
         wait(child);
         made
