@@ -1,5 +1,6 @@
 //! recctrl beside upstream's C plugin, on the same PANDA in one run: `scripts/bench recorder` prints the table.
 
+#![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 
 #[path = "../tests/it/gap.rs"]

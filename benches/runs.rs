@@ -1,4 +1,5 @@
 //! How long whole runs take, and what is left of those that are cut short: `scripts/bench runs` prints the table.
+#![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 #![allow(dead_code, reason = "shared with the tests")]
 

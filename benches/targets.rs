@@ -1,5 +1,6 @@
 //! Prints the matrix of docs/targets.md from real runs, on the embedded PANDA and on that of `$PANDA_PATH`; an argument
 //! picks the machines of one target.
+#![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
 use std::env;

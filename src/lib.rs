@@ -9,6 +9,7 @@ pub mod digest;
 pub mod dist;
 pub mod doctor;
 pub mod exit;
+pub mod files;
 pub mod guest;
 pub mod interrupt;
 pub mod maint;

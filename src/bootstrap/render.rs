@@ -9,6 +9,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
 use super::variables::{self, Setting};
 use super::{BootstrapError, Place};
+use crate::files;
 use crate::guest::startup::quoted;
 
 const ENVIRONMENT: &str = "bootstrap.env";
@@ -129,7 +130,7 @@ impl Rendering {
             let text = fs::read_to_string(from).map_err(BootstrapError::file("read", from))?;
             fs::write(to, self.fill_in(from, &text)?).map_err(BootstrapError::file("write", to))?;
         } else {
-            fs::copy(from, to).map_err(BootstrapError::file("copy", from))?;
+            files::copy(from, to).map_err(BootstrapError::file("copy", from))?;
         }
         set_mode(to, metadata.permissions().mode() & 0o777)
     }

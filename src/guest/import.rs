@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::tool::{self, ToolError};
 use super::{Disk, Guest, GuestError, GuestManifest, MANIFEST, Origin, SCHEMA, Sign};
 use crate::digest::{self, FileDigest};
+use crate::files;
 use crate::progress::Progress;
 use crate::target::Target;
 use crate::vm::{Base, Nic, Overlays};
@@ -41,7 +42,7 @@ pub(super) fn import(home: &Path, name: &str, what: Import) -> Result<Guest, Gue
     let copy = |from: &Option<PathBuf>, to: &str| -> Result<Option<String>, GuestError> {
         let Some(from) = from else { return Ok(None) };
         let failed = |error| GuestError::Files { folder: from.clone(), error };
-        fs::copy(from, draft.folder().join(to)).map_err(failed)?;
+        files::copy(from, &draft.folder().join(to)).map_err(failed)?;
         Ok(Some(to.to_owned()))
     };
     let (kernel, initramfs) = (copy(&what.kernel, KERNEL)?, copy(&what.initramfs, INITRAMFS)?);

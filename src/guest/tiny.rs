@@ -83,7 +83,7 @@ pub(super) fn build(home: &Path, target: Target, replace: bool) -> Result<Guest,
     };
 
     let made = draft.folder();
-    fs::copy(image, made.join(KERNEL)).map_err(files)?;
+    crate::files::copy(&image, &made.join(KERNEL)).map_err(files)?;
     fs::write(made.join(INITRAMFS), initramfs(&fs::read(busybox).map_err(files)?)).map_err(files)?;
     unpacked.close().map_err(files)?;
     let manifest = GuestManifest {

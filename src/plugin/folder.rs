@@ -101,9 +101,9 @@ impl Folder {
     pub(super) fn install(&mut self, plugin: &Path) -> Result<(), PluginError> {
         let content = fs::read(plugin).map_err(PluginError::io(plugin))?;
         if self.owner == Owner::Upstream {
-            let (kept, fresh) = (self.upstream(), self.dir.join(format!("{FILE}.upstream.new")));
-            fs::copy(self.plugin(), &fresh).map_err(PluginError::io(&fresh))?;
-            fs::rename(&fresh, &kept).map_err(PluginError::io(&kept))?;
+            let kept = self.upstream();
+            let upstream = fs::read(self.plugin()).map_err(PluginError::io(&self.plugin()))?;
+            digest::replace(&kept, &upstream).map_err(PluginError::io(&kept))?;
         }
         let record = Record {
             schema: SCHEMA,

@@ -1,8 +1,10 @@
 //! Guests: imported, listed, shrunk, removed, and kept warm.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
@@ -144,6 +146,27 @@ fn a_damaged_guest_is_told_and_only_force_removes_it() {
     pandacap(&home).args(["guest", "rm", "mine"]).assert().code(1);
     pandacap(&home).args(["guest", "rm", "--force", "mine"]).assert().success();
     assert!(!home.join("guests/mine").exists());
+}
+
+#[test]
+fn an_imported_kernel_has_the_bytes_of_a_strangers_file_and_not_its_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, image, kernel) = (dir.path().join("home"), image(dir.path()), dir.path().join("kernel"));
+    fs::write(&kernel, "a program").unwrap();
+    fs::set_permissions(&kernel, fs::Permissions::from_mode(0o6777)).unwrap();
+    let import = |kernel: &Path| {
+        let mut import = pandacap(&home);
+        import.args(["guest", "import", "mine", "--kernel"]).arg(kernel).arg("--disk").arg(&image);
+        import.timeout(Duration::from_secs(300)).assert()
+    };
+    import(&kernel).success();
+    let mode = fs::metadata(home.join("guests/mine/vmlinuz")).unwrap().mode();
+    assert_eq!(mode & 0o7133, 0, "mode {mode:o}: set-user-ID, executable, or open to everybody's writes");
+
+    // Opening a pipe would wait for its other end.
+    fs::remove_dir_all(home.join("guests/mine")).unwrap();
+    run("mkfifo", &["pipe"], dir.path());
+    import(&dir.path().join("pipe")).code(1).stderr(contains("not a regular file"));
 }
 
 /// A home of its own, for other tests boot the shared tiny guest cold.

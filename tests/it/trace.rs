@@ -1,10 +1,11 @@
 //! `pandacap trace` on logs that are made here.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use pandacap::trace::log::{Call, Callsite, Direction, Event, Reader, encode, encode_header};
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -183,4 +184,29 @@ fn salvage_overwrites_nothing_and_leaves_nothing_behind() {
     tear(&dir, LAST);
     fs::remove_file(dir.path().join("boot-rr-snp")).unwrap();
     refused(&dir, "boot-rr-snp is missing");
+}
+
+#[test]
+fn a_salvaged_log_has_the_bytes_of_a_strangers_log_and_not_its_mode() {
+    let dir = recording();
+    tear(&dir, LAST + 2);
+    fs::set_permissions(log_of(&dir, "boot"), fs::Permissions::from_mode(0o6777)).unwrap();
+    json(&["salvage"], dir.path());
+    let mode = fs::metadata(log_of(&dir, "boot-salvaged")).unwrap().mode();
+    assert_eq!(mode & 0o7133, 0, "mode {mode:o}: set-user-ID, executable, or open to everybody's writes");
+}
+
+#[test]
+fn a_recording_that_links_to_other_files_is_not_salvaged() {
+    for file in ["boot-rr-nondet.log", "boot-rr-snp"] {
+        let dir = recording();
+        tear(&dir, LAST + 2);
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::rename(dir.path().join(file), elsewhere.path().join("x")).unwrap();
+        symlink(elsewhere.path().join("x"), dir.path().join(file)).unwrap();
+        let mut salvage = pandacap(home());
+        salvage.args(["trace", "salvage"]).arg(dir.path());
+        salvage.assert().code(1).stderr(contains("a link").and(contains(file)));
+        assert!(!log_of(&dir, "boot-salvaged").exists());
+    }
 }

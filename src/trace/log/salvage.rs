@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use super::encode::{encode, encode_header};
 use super::entry::{Callsite, Entry, Event};
 use super::reader::{Error, Reader};
 use super::recording::Recording;
+use crate::files;
 
 /// Where a log can be cut so that what is before it replays.
 ///
@@ -110,6 +112,14 @@ pub enum SalvageError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// A file of the recording is no plain file.
+    #[error("cannot use {path}: {source}; a recording's files are regular ones beside each other")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Salvaging overwrites nothing.
     #[error("{path} is already there: remove it, or choose another name with --out")]
     Taken {
@@ -175,12 +185,12 @@ pub(super) fn default_name(broken: &Recording) -> OsString {
 fn write_log(from: &Path, cut: Cut, to: &Path) -> Result<(), SalvageError> {
     let failed = |source| SalvageError::Write { path: to.into(), source };
     let dir = folder(to);
-    let mut file = NamedTempFile::new_in(dir).map_err(failed)?;
+    let mut file = fresh_in(dir).map_err(failed)?;
     let (mut header, mut end) = (Vec::new(), Vec::new());
     encode_header(cut.instructions, &mut header);
     encode(cut.instructions, Callsite::END, Event::End, &[], &mut end);
 
-    let mut source = File::open(from).map_err(failed)?;
+    let mut source = unlinked(from)?;
     // From its beginning, the old header included: aligned so, a file system can share it instead of copying.
     let kept = io::copy(&mut (&mut source).take(cut.offset), file.as_file_mut()).map_err(failed)?;
     if kept != cut.offset {
@@ -189,9 +199,6 @@ fn write_log(from: &Path, cut: Cut, to: &Path) -> Result<(), SalvageError> {
     file.write_all(&end).map_err(failed)?;
     file.seek(SeekFrom::Start(0)).map_err(failed)?;
     file.write_all(&header).map_err(failed)?;
-    if let Ok(metadata) = source.metadata() {
-        file.as_file().set_permissions(metadata.permissions()).map_err(failed)?;
-    }
     file.as_file().sync_all().map_err(failed)?;
     file.persist_noclobber(to).map_err(|error| taken(to, error.error))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
@@ -199,17 +206,28 @@ fn write_log(from: &Path, cut: Cut, to: &Path) -> Result<(), SalvageError> {
 
 /// Makes `to` the same file as `from`, which nobody writes to any more, or else a copy of it.
 fn share(from: &Path, to: &Path) -> Result<(), SalvageError> {
+    unlinked(from)?;
     match fs::hard_link(from, to) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(to, error)),
         Err(_) => {}
     }
     let failed = |source| SalvageError::Write { path: to.into(), source };
-    let mut file = NamedTempFile::new_in(folder(to)).map_err(failed)?;
-    let mut source = File::open(from).map_err(failed)?;
+    let mut file = fresh_in(folder(to)).map_err(failed)?;
+    let mut source = unlinked(from)?;
     io::copy(&mut source, file.as_file_mut()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist_noclobber(to).map_err(|error| taken(to, error.error)).map(drop)
+}
+
+/// Opens a file of the recording. A link is none: it could make us copy what only we may read.
+fn unlinked(path: &Path) -> Result<File, SalvageError> {
+    files::open_unlinked(path).map_err(|source| SalvageError::Open { path: path.into(), source })
+}
+
+/// A file to fill, with the mode of any new file: never that of the recording's.
+fn fresh_in(dir: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(dir)
 }
 
 fn taken(path: &Path, error: io::Error) -> SalvageError {
