@@ -17,7 +17,6 @@ pub mod recorder;
 use std::{
     error::Error,
     ffi::{CStr, c_int, c_void},
-    ptr,
 };
 
 use once_cell::sync::OnceCell;
@@ -29,7 +28,7 @@ use crate::{
     events::Events,
     files::Folder,
     options::Options,
-    panda::{Panda, Unfit},
+    panda::{Gate, Panda, Unfit},
 };
 
 /// What PANDA calls us.
@@ -38,13 +37,8 @@ const NAME: &CStr = c"recctrl";
 /// What PANDA's callbacks find their way back to.
 struct Instance {
     plugin: Plugin<Panda>,
-    gate: *mut gate::pandacap_gate,
+    gate: Gate,
 }
-
-// SAFETY: the gate is only touched on the virtual processor's thread, with QEMU's big lock held.
-unsafe impl Send for Instance {}
-// SAFETY: as above.
-unsafe impl Sync for Instance {}
 
 /// PANDA loads a plugin once; what it registers stays registered until the process ends.
 static INSTANCE: OnceCell<Instance> = OnceCell::new();
@@ -93,14 +87,8 @@ fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
     }
     let folder = Folder::open(&options.dir).map_err(|e| format!("dir={}: {e}", options.dir.display()))?;
     let events = Events::open(options.events.as_deref()).map_err(|e| format!("events: {e}"))?;
-    let gate = Box::leak(Box::new(gate::pandacap_gate {
-        magic_offset: 0,
-        magic: protocol::MAGIC,
-        slow: Some(hypercall),
-        leave: None,
-    }));
-    let instance =
-        Instance { gate: ptr::from_mut(gate), plugin: Plugin::new(panda, options, folder, events) };
+    let gate = hook.gate(hypercall);
+    let instance = Instance { gate, plugin: Plugin::new(panda, options, folder, events) };
     if INSTANCE.set(instance).is_err() {
         return Err("it is loaded already".into());
     }
@@ -123,8 +111,7 @@ extern "C" fn hypercall(cpu: *mut CPUState) -> c_int {
     let not_ours = gate::PANDACAP_NOT_OURS as c_int;
     guarded(not_ours, || {
         let Some(instance) = INSTANCE.get() else { return not_ours };
-        // SAFETY: only this thread touches the gate, and the C that called us does not until we return.
-        instance.plugin.host().tune(cpu, unsafe { &mut *instance.gate });
+        instance.plugin.host().tune(cpu, instance.gate);
         match instance.plugin.call(cpu) {
             Verdict::NotOurs => not_ours,
             Verdict::Answered => gate::PANDACAP_ANSWERED as c_int,

@@ -4,6 +4,7 @@
 //! doesn't answer is refused with a reason.
 
 mod clock;
+mod gate;
 mod hypercall;
 mod main_loop;
 mod register_file;
@@ -19,10 +20,11 @@ use panda_plugin::{
     Callback, callback_number,
     registers::{Arch, Reader},
 };
-use panda_sys::{CPUState, gate::pandacap_gate as Gate, libloading};
+use panda_sys::{CPUState, libloading};
 use parking_lot::Mutex;
 use protocol::Registers;
 
+pub(crate) use self::gate::Gate;
 use self::{
     clock::Clock,
     main_loop::{MainLoop, Tick},
@@ -82,7 +84,7 @@ unsafe impl Send for Panda {}
 // SAFETY: as above; what we add ourselves is synchronized.
 unsafe impl Sync for Panda {}
 
-/// What `init_plugin` registers: number and gate.
+/// How a gate is put before every guest hypercall.
 pub(crate) struct Hook {
     number: u32,
     register: unsafe extern "C" fn(*mut c_void, u32, panda_sys::panda_cb_with_context, *mut c_void),
@@ -127,7 +129,7 @@ impl Panda {
     /// Tells the gate where the first hypercall register lies in memory, once that is known.
     ///
     /// Called for calls that pass the gate: all of them until the place is known, those with the magic afterwards.
-    pub(crate) fn tune(&self, cpu: *mut CPUState, gate: &mut Gate) {
+    pub(crate) fn tune(&self, cpu: *mut CPUState, gate: Gate) {
         let read = |number| self.read(cpu, number);
         self.register_file.lock().tune(gate, cpu, self.arch(cpu), read);
     }
@@ -181,13 +183,22 @@ impl Panda {
 }
 
 impl Hook {
+    /// A gate behind which `slow` decides; no call passes it yet.
+    pub(crate) fn gate(&self, slow: unsafe extern "C" fn(*mut CPUState) -> c_int) -> Gate {
+        Gate::new(panda_sys::gate::pandacap_gate {
+            magic_offset: 0,
+            magic: protocol::MAGIC,
+            slow: Some(slow),
+            leave: Some(self.leave),
+        })
+    }
+
     /// Has PANDA call `gate` for every guest hypercall.
-    pub(crate) fn register(&self, plugin: *mut c_void, gate: &'static mut Gate) {
-        gate.leave = Some(self.leave);
+    pub(crate) fn register(&self, plugin: *mut c_void, gate: Gate) {
         let callback =
             panda_sys::panda_cb_with_context { guest_hypercall: Some(panda_sys::gate::pandacap_gate_call) };
         // SAFETY: `plugin` is PANDA's handle of us, the number is that of guest hypercalls, the gate lives for ever.
-        unsafe { (self.register)(plugin, self.number, callback, ptr::from_mut(gate).cast()) };
+        unsafe { (self.register)(plugin, self.number, callback, gate.context()) };
     }
 }
 

@@ -3,7 +3,9 @@
 use std::{fs::File, os::unix::fs::FileExt as _, ptr};
 
 use panda_plugin::registers::Arch;
-use panda_sys::{CPUState, gate::pandacap_gate as Gate};
+use panda_sys::CPUState;
+
+use super::Gate;
 
 /// Where a processor's registers are looked for, in bytes from its beginning.
 const SEARCHED: usize = 128 << 10;
@@ -22,22 +24,16 @@ pub(super) struct RegisterFile {
 impl RegisterFile {
     /// Finds out where the first hypercall register lies, for the gate to look at; `read` reads a register of `cpu`,
     /// the running callback's processor, by gdb's number.
-    pub(super) fn tune(
-        &mut self,
-        gate: &mut Gate,
-        cpu: *mut CPUState,
-        arch: Arch,
-        read: impl Fn(i32) -> u64,
-    ) {
-        if gate.magic_offset != 0 {
-            // SAFETY: the offset was found within the processor's own memory.
-            let seen =
-                unsafe { ptr::read_volatile(cpu.cast::<u8>().add(gate.magic_offset as usize).cast::<u32>()) };
+    pub(super) fn tune(&mut self, gate: Gate, cpu: *mut CPUState, arch: Arch, read: impl Fn(i32) -> u64) {
+        let place = gate.magic_offset() as usize;
+        if place != 0 {
+            // SAFETY: the place was found within the processor's own memory.
+            let seen = unsafe { ptr::read_volatile(cpu.cast::<u8>().add(place).cast::<u32>()) };
             if seen != read(0) as u32 {
                 log::warn!(
                     "the guest's registers are not where they were: from now on PANDA is asked for them"
                 );
-                gate.magic_offset = 0;
+                gate.set_magic_offset(0);
                 self.given_up = true;
             }
             return;
@@ -58,7 +54,7 @@ impl RegisterFile {
         self.agreements = if place == self.place { self.agreements + 1 } else { 1 };
         self.place = place;
         if self.agreements >= AGREEMENTS {
-            gate.magic_offset = place as u64;
+            gate.set_magic_offset(place as u64);
         }
     }
 }
