@@ -47,6 +47,9 @@ pub enum Refusal {
     /// PANDA's main loop never came by.
     #[error("PANDA's main loop did not act on it; is the machine being paused?")]
     NoTurn,
+    /// PANDA is going.
+    #[error("PANDA ended before it began the recording")]
+    Shutdown,
 }
 
 /// PANDA, as far as the plugin needs it.

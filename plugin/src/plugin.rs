@@ -198,9 +198,7 @@ impl<H: Host> Plugin<H> {
     /// PANDA goes; it has ended a recording that was on.
     pub fn shutdown(&self) {
         let mut state = self.state.lock();
-        if let Some(starting) = state.starting.take() {
-            starting.files.remove();
-        }
+        self.settle_starting(&mut state);
         self.settle(&mut state, true);
         self.decide(&mut state, Event::Shutdown);
         log::info!("made {} recordings", state.recorder.recordings());

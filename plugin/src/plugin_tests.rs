@@ -395,6 +395,32 @@ fn a_machine_that_goes_down_leaves_a_complete_recording() {
 }
 
 #[test]
+fn a_machine_that_goes_down_while_the_guest_is_held_counts_what_is_on_disk_and_tells_of_it() {
+    for begun in [false, true] {
+        let desk = Desk::new(&[]);
+        desk.host.0.lock().registers = [MAGIC.into(), action::START as u32 as u64, 0, 0];
+        assert_eq!(desk.plugin.call(()), Verdict::SteppedOut);
+        if begun {
+            // PANDA begins it, and ends it on its way out, before the guest's thread comes back to us.
+            let name = desk.dir().join("recording_000");
+            desk.host.begin(&CString::new(name.to_str().expect("UTF-8")).expect("no NUL")).expect("begins");
+            desk.host.0.lock().mode = Some(Mode::Off);
+        }
+        desk.plugin.shutdown();
+        assert_eq!(desk.plugin.state.lock().recorder.recordings(), u32::from(begun));
+        assert_eq!(desk.files().len(), if begun { 2 } else { 0 });
+        if begun {
+            assert_eq!(desk.event("ended")["why"], "shutdown");
+        } else {
+            assert!(desk.event("refused")["why"].as_str().is_some_and(|why| why.contains("PANDA ended")));
+        }
+        // The guest's thread may come back still.
+        desk.plugin.stepped_out(());
+        assert_eq!(desk.plugin.state.lock().recorder.recordings(), u32::from(begun));
+    }
+}
+
+#[test]
 fn a_dry_run_answers_alike_and_writes_nothing() {
     let desk = Desk::new(&[("dry", "y"), ("session_rec", "y")]);
     assert_eq!(desk.say(action::SESSION_OPEN, b"a\0"), Some(Answer::Start));

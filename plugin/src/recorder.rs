@@ -340,7 +340,11 @@ impl Recorder {
             Phase::Recording(recording) => (recording, Why::Shutdown),
             Phase::Stopping(recording) => (recording, Why::Guest),
             Phase::Ending(recording, why) => (recording, why),
-            Phase::Starting(owner) => (Recording { owner, began: Duration::ZERO }, Why::Shutdown),
+            Phase::Starting(_) => {
+                // PANDA has not begun it, and nothing of it is on disk.
+                self.phase = Phase::Idle;
+                return vec![];
+            }
             Phase::Idle | Phase::Finished => return vec![],
         };
         let mut effects = self.complete(recording, why);

@@ -164,6 +164,13 @@ fn a_machine_that_goes_down_completes_its_recording_and_does_not_quit_twice() {
     assert_eq!(manual().step(Shutdown).1, []);
 }
 
+#[test]
+fn a_machine_that_goes_down_before_its_recording_began_has_made_none() {
+    let (recorder, effects) = after(manual(), &[Asked(Start), Shutdown]);
+    assert_eq!(effects, []);
+    assert_eq!((recorder.recordings(), recorder.status(false).recording), (0, false));
+}
+
 /// What the world may do next: any of it, at any time, sensible or not.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
@@ -172,7 +179,13 @@ enum Deed {
     PluginStops,
     MonitorBegins,
     MonitorEnds,
-    MainLoop { seconds: u64, instructions: u64, free: u64 },
+    MainLoop {
+        seconds: u64,
+        instructions: u64,
+        free: u64,
+    },
+    /// PANDA goes, perhaps while a guest is held for its request.
+    GoesDown(Option<Request>),
 }
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
@@ -185,6 +198,8 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => Just(Deed::MonitorEnds),
         2 => (0..20u64, 0..20u64, 0..20u64)
             .prop_map(|(seconds, instructions, free)| Deed::MainLoop { seconds, instructions, free }),
+        1 => prop::option::of(prop::sample::select(vec![Toggle, OpenSession, CloseSession, Start, Stop]))
+            .prop_map(Deed::GoesDown),
     ];
     prop::collection::vec(deed, 0..60)
 }
@@ -211,6 +226,7 @@ struct World {
     quits: u32,
     monitors: bool,
     now: u64,
+    gone: bool,
 }
 
 impl World {
@@ -252,6 +268,7 @@ impl World {
 
     fn deed(&mut self, deed: Deed) {
         match deed {
+            _ if self.gone => {}
             Deed::Guest(request, works) => self.guest(request, works),
             Deed::PluginStarts(works) => {
                 self.step(Observed(self.mode));
@@ -290,7 +307,18 @@ impl World {
                     self.mode = Mode::Off;
                 }
             }
+            Deed::GoesDown(held) => self.goes_down(held),
         }
+    }
+
+    fn goes_down(&mut self, held: Option<Request>) {
+        self.step(Observed(self.mode));
+        let held = held.map(|request| self.step(Asked(request))).unwrap_or_default();
+        assert!(!held.contains(&Begin) || self.mode == Mode::Off, "asked PANDA to record twice");
+        (self.mode, self.gone) = (Mode::Off, true);
+        assert!(!self.step(Shutdown).contains(&Quit), "told PANDA to quit while it does");
+        assert!(!self.recorder.status(false).recording && self.recorder.is_settled());
+        assert_eq!(self.begins, self.completes, "a recording was lost, or made up");
     }
 }
 
@@ -300,7 +328,7 @@ proptest! {
     #[test]
     fn whatever_happens_each_recording_begins_once_and_ends_once(rules in rules(), deeds in deeds()) {
         let mut world = World {
-            recorder: Recorder::new(rules), mode: Mode::Off, begins: 0, completes: 0, quits: 0, monitors: false, now: 0,
+            recorder: Recorder::new(rules), mode: Mode::Off, begins: 0, completes: 0, quits: 0, monitors: false, now: 0, gone: false,
         };
         for deed in deeds {
             world.deed(deed);

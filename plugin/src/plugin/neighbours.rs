@@ -3,7 +3,7 @@
 //! No guest waits on a hypercall here, so none is held: PANDA's main loop begins or ends the recording at its next
 //! turn, between two blocks of the guest, as it does for its own monitor.
 
-use std::{ffi::CStr, time::Instant};
+use std::ffi::CStr;
 
 use panda_plugin::recctrl::Reply;
 use parking_lot::MutexGuard;
@@ -21,7 +21,6 @@ pub(super) struct Wanted {
     name: String,
     /// None in a dry run.
     files: Option<Files>,
-    since: Instant,
 }
 
 impl<H: Host> Plugin<H> {
@@ -41,7 +40,7 @@ impl<H: Host> Plugin<H> {
             let name = self.numbered(&state, name);
             match self.want(&name) {
                 Ok(files) => {
-                    state.wanted = Some(Wanted { name, files, since: Instant::now() });
+                    state.wanted = Some(Wanted { name, files });
                     self.watch(&mut state);
                     Reply::Asked
                 }
@@ -128,15 +127,10 @@ impl<H: Host> Plugin<H> {
         } else if self.host.is_pending() && !finally {
             state.wanted = Some(wanted);
         } else {
-            log::error!(
-                "{}: PANDA did not begin it, {:?} after it was asked",
-                wanted.name,
-                wanted.since.elapsed()
-            );
             if let Some(files) = wanted.files {
                 files.remove();
             }
-            self.decide(state, Event::NotBegun);
+            self.refused(state, if finally { &Refusal::Shutdown } else { &Refusal::NoTurn });
         }
     }
 }

@@ -101,8 +101,13 @@ impl<H: Host> Plugin<H> {
     /// The guest has stepped out of PANDA's execution loop: begins what it asked for, and tells it when that failed.
     pub fn stepped_out(&self, cpu: H::Cpu) {
         let mut state = self.state.lock();
+        let Some(recording) = state.starting.as_ref().map(|starting| starting.files.recording.clone()) else {
+            return;
+        };
+        let begun = MutexGuard::unlocked(&mut state, || self.host.begin(&recording));
+        // PANDA may have gone meanwhile, and `shutdown` has seen to it.
         let Some(Starting { files, registers, asked }) = state.starting.take() else { return };
-        match MutexGuard::unlocked(&mut state, || self.host.begin(&files.recording)) {
+        match begun {
             Ok(()) => {
                 self.began(&mut state, files.name.clone(), Some(files), Some(asked.elapsed()));
             }
@@ -113,6 +118,17 @@ impl<H: Host> Plugin<H> {
             }
         }
         self.release(state);
+    }
+
+    /// PANDA goes while a guest is held for its recording, which may have begun, and which PANDA has ended then.
+    pub(super) fn settle_starting(&self, state: &mut State) {
+        let Some(Starting { files, asked, .. }) = state.starting.take() else { return };
+        if files.sizes().snapshot_bytes > 0 {
+            self.began(state, files.name.clone(), Some(files), Some(asked.elapsed()));
+        } else {
+            files.remove();
+            self.refused(state, &Refusal::Shutdown);
+        }
     }
 
     /// The files for a recording, if it can be made and there is room for it.
