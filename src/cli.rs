@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use etcetera::BaseStrategy;
@@ -34,7 +34,7 @@ pub struct Cli {
     #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true, help_heading = EVERY_COMMAND)]
     panda: Option<PathBuf>,
 
-    /// The file with the options' defaults [default: ./pandacap.toml, else the one in the XDG configuration folder]
+    /// The file with the options' defaults [default: pandacap/pandacap.toml in the XDG configuration folder]
     #[arg(long, global = true, value_name = "FILE", help_heading = EVERY_COMMAND)]
     config: Option<PathBuf>,
 
@@ -205,13 +205,10 @@ impl Cli {
     /// Reads what was typed and the configuration; help, and errors of what was typed, end the program.
     pub fn read(typed: Vec<OsString>) -> Result<Cli, ConfigError> {
         let grammar = Grammar::of(Cli::command());
-        let folder = etcetera::choose_base_strategy().map(|base| base.config_dir().join("pandacap"));
-        let usual: Vec<PathBuf> = [Ok(PathBuf::new()), folder]
-            .into_iter()
-            .flatten()
-            .map(|folder| folder.join(config::FILE))
-            .collect();
-        let defaults = Config::find(&grammar, &typed, &usual)?;
+        // Never the current folder's: whoever made that folder would choose the programs that are run.
+        let base = etcetera::choose_base_strategy().ok();
+        let usual = base.map(|base| base.config_dir().join("pandacap").join(config::FILE));
+        let defaults = Config::find(&grammar, &typed, usual.as_deref())?;
         match Cli::try_parse_from(defaults.complete(&grammar, &typed)) {
             Ok(cli) => Ok(Cli { defaults, typed, ..cli }),
             Err(error) => match defaults.blame(&grammar, &typed, &error) {
@@ -233,6 +230,9 @@ impl Cli {
 
     /// Does what was typed; a reader that has read enough of the result is no failure.
     pub fn run(self) -> Result<Exit, Error> {
+        if self.config.is_none() && self.defaults.leaves_out(Path::new(config::FILE)) {
+            log::warn!("./{} is not read; if it is yours, name it with --config", config::FILE);
+        }
         match self.dispatch() {
             Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
             result => result,

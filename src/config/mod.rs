@@ -18,7 +18,7 @@ mod show;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction};
 
@@ -28,7 +28,7 @@ pub use self::show::ConfigCommand;
 
 /// The option that names the file itself.
 pub const CONFIG_OPTION: &str = "config";
-/// The file's name, in the current folder and in pandacap's folder of the XDG configuration folder.
+/// The file's name in pandacap's folder of the XDG configuration folder.
 pub const FILE: &str = "pandacap.toml";
 
 /// Why the configuration cannot be used.
@@ -72,18 +72,23 @@ pub struct Setting {
 }
 
 impl Config {
-    /// The configuration in the file that was typed, else in the first of `usual` that is there, else an empty one.
-    pub fn find(cli: &Grammar, typed: &[OsString], usual: &[PathBuf]) -> Result<Config, ConfigError> {
+    /// The configuration in the file that was typed, else in the `usual` one if it is there, else an empty one.
+    pub fn find(cli: &Grammar, typed: &[OsString], usual: Option<&Path>) -> Result<Config, ConfigError> {
         // Help is given whatever the file says.
         let Some(given) = Given::of(cli, typed) else { return Ok(Config::default()) };
         let named = given.matches.get_one::<PathBuf>(CONFIG_OPTION);
-        let Some(path) = named.or_else(|| usual.iter().find(|path| path.is_file())) else {
+        let Some(path) = named.map(PathBuf::as_path).or(usual.filter(|path| path.is_file())) else {
             return Ok(Config::default());
         };
         let text =
-            fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.clone(), error })?;
+            fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         let settings = read::read(path, &text, cli.command())?;
-        Ok(Config { path: path.clone(), settings })
+        Ok(Config { path: path.to_owned(), settings })
+    }
+
+    /// Whether there is a file at `path` that is not the one that was read.
+    pub fn leaves_out(&self, path: &Path) -> bool {
+        path.is_file() && fs::canonicalize(path).ok() != fs::canonicalize(&self.path).ok()
     }
 
     /// What was typed, with the settings for its command in it.

@@ -17,7 +17,7 @@ pub enum ConfigCommand {
     /// Show every option's value, and where it comes from
     ///
     /// A value comes from the command line, else from the environment, else from the file (--config FILE, else
-    /// ./pandacap.toml, else pandacap/pandacap.toml in the XDG configuration folder), else it is the default.
+    /// pandacap/pandacap.toml in the XDG configuration folder), else it is the default.
     Show {
         /// Show the values that this command line would have, as in `-- rec --timeout 5 -- true`
         #[arg(last = true, value_name = "COMMAND")]

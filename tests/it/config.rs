@@ -1,6 +1,7 @@
 //! `pandacap.toml`, completions, man pages, and what the help says.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use assert_cmd::Command;
@@ -11,10 +12,12 @@ use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A folder with this `pandacap.toml`.
+/// A home folder with this `pandacap.toml`.
 fn configured(text: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("pandacap.toml"), text).unwrap();
+    let usual = dir.path().join(".config/pandacap");
+    fs::create_dir_all(&usual).unwrap();
+    fs::write(usual.join("pandacap.toml"), text).unwrap();
     dir
 }
 
@@ -25,14 +28,15 @@ fn pandacap(dir: &Path) -> Command {
     command
 }
 
-/// Value and source of an option in `config show`.
+/// Value and source of an option in `config show`; of a file, its name.
 fn shown(command: &mut Command, option: &str) -> (String, String) {
     let output = command.output().unwrap();
     let origins: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     let origin = origins.as_array().unwrap().iter().find(|origin| origin["option"] == option);
     let field = |name: &str| origin.unwrap()[name].as_str().unwrap().to_owned();
-    (field("value"), field("source"))
+    let source = field("source");
+    (field("value"), source.rsplit('/').next().unwrap().to_owned())
 }
 
 #[test]
@@ -124,15 +128,32 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
 }
 
 #[test]
-fn the_file_is_looked_for_here_and_then_in_the_configuration_folder() {
-    let dir = tempfile::tempdir().unwrap();
-    let usual = dir.path().join(".config/pandacap");
-    fs::create_dir_all(&usual).unwrap();
-    fs::write(usual.join("pandacap.toml"), "[defaults]\nverbose = 1\n").unwrap();
-    let show = || pandacap(dir.path()).args(["config", "show"]).output().unwrap().stdout;
-    assert!(String::from_utf8(show()).unwrap().contains(".config/pandacap/pandacap.toml:2"));
-    fs::write(dir.path().join("pandacap.toml"), "\n\n[defaults]\nverbose = 2\n").unwrap();
-    assert!(String::from_utf8(show()).unwrap().contains(" pandacap.toml:4"));
+fn no_file_of_the_current_folder_is_read_unless_it_is_named() {
+    let home = configured("[defaults]\nverbose = 1\n");
+    let stranger = tempfile::tempdir().unwrap();
+    let program = stranger.path().join("panda");
+    fs::write(&program, format!("#!/bin/sh\ntouch {}/ran\n", stranger.path().display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let settings = format!("[defaults]\npanda = '{}'\n\nverbose = 2\n", program.display());
+    fs::create_dir(stranger.path().join("pandacap")).unwrap();
+    for file in ["pandacap.toml", "pandacap/pandacap.toml"] {
+        fs::write(stranger.path().join(file), &settings).unwrap();
+    }
+    let here = |words: &[&str]| {
+        let mut command = pandacap(home.path());
+        command.current_dir(stranger.path()).args(words);
+        command
+    };
+    let usual = contains(".config/pandacap/pandacap.toml:2");
+    let note = contains("./pandacap.toml is not read");
+    here(&["config", "show"]).assert().success().stdout(usual).stderr(note.clone());
+    // The XDG folder is a whole path, or it is none.
+    here(&["panda", "path"]).env("XDG_CONFIG_HOME", ".").assert().code(3).stderr(note.clone());
+    here(&["verify", "."]).assert().code(4);
+    assert!(!stranger.path().join("ran").exists(), "a stranger's program was run");
+
+    let named = here(&["config", "show", "--config", "pandacap.toml"]).assert().success();
+    named.stdout(contains(" pandacap.toml:4")).stderr(note.not());
 }
 
 /// Every command that can be typed, by its words.
