@@ -91,8 +91,8 @@ pub struct Args {
     /// Forward port TO of this machine to port FROM of the guest; repeat it for more
     ///
     /// FROM is a number, `ssh` (22) or `sftp` (2222). TO is a number; 0 takes one that is free, and says which.
-    /// SCOPE is `*` for everybody (the default), or `l` for this machine alone. PROTO is tcp (the default) or
-    /// udp. Example: ssh:10000:l
+    /// SCOPE is `l` for this machine alone (the default), or `*` for everybody who reaches it. PROTO is tcp (the
+    /// default) or udp. Example: ssh:10000
     #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]", help_heading = "Machine")]
     pub(super) port_fwd: Vec<PortForward>,
 

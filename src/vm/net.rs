@@ -108,10 +108,10 @@ impl FromStr for PortForward {
             format!("TO is {to:?}: give a port of this machine, 1 to 65535, or 0 for any that is free")
         })?;
         let address = match parts.next() {
-            None | Some("*") => Ipv4Addr::UNSPECIFIED,
-            Some("l") => Ipv4Addr::LOCALHOST,
+            None | Some("l") => Ipv4Addr::LOCALHOST,
+            Some("*") => Ipv4Addr::UNSPECIFIED,
             Some(scope) => {
-                return Err(format!("SCOPE is {scope:?}: `*` is everybody, `l` this machine only"));
+                return Err(format!("SCOPE is {scope:?}: `l` is this machine only, `*` everybody"));
             }
         };
         let protocol = match parts.next() {
@@ -158,9 +158,16 @@ mod tests {
 
     #[test]
     fn guest_port_comes_first_and_names_stand_for_ports() {
-        assert_eq!(rule("ssh:10000"), "hostfwd=tcp:0.0.0.0:10000-:22");
+        assert_eq!(rule("ssh:10000:*"), "hostfwd=tcp:0.0.0.0:10000-:22");
         assert_eq!(rule("sftp:10001:l"), "hostfwd=tcp:127.0.0.1:10001-:2222");
         assert_eq!(rule("53:5353:*:udp"), "hostfwd=udp:0.0.0.0:5353-:53");
+    }
+
+    #[test]
+    fn a_port_is_open_to_other_machines_only_where_that_was_asked_for() {
+        assert_eq!(rule("ssh:10000"), "hostfwd=tcp:127.0.0.1:10000-:22");
+        assert_eq!(rule("ssh:10000:l"), rule("ssh:10000"));
+        assert_eq!(rule("53:5353"), "hostfwd=tcp:127.0.0.1:5353-:53");
     }
 
     #[test]
