@@ -166,7 +166,20 @@ fn start(home: &Path, panda: &Panda) -> Vec<Check> {
             Err(error) => missing("panda", error.to_string(), install(panda.target)),
         });
     }
+    checks.extend(builder(panda));
     checks
+}
+
+/// Whether other users can put something where PANDA's builder had what it loads.
+fn builder(panda: &Panda) -> Option<Check> {
+    let plugins = panda.plugin_dirs().into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
+    let exposed = panda::exposed_paths(&panda.code(), &plugins).ok()?.into_iter().next()?;
+    Some(Check {
+        name: "builder",
+        state: State::Warning,
+        found: format!("PANDA would load {}, which other users of this machine can make", exposed.display()),
+        mend: Some("start it through pandacap, which prevents that, or with -no-user-config".to_owned()),
+    })
 }
 
 /// What to do about a PANDA that was found and is of no use.

@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus};
 use crate::cli::{Context, Error};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::panda::{Panda, PandaError};
+use crate::panda::{NO_CONFIGURATION, Panda, PandaError};
 use crate::rec::mib;
 use crate::target::Target;
 use crate::terminal::list;
@@ -179,6 +179,7 @@ impl Args {
             return Ok(Panda::find(&context.home, &context.selection, self.target)?.command());
         };
         let mut command = Command::new(qemu);
+        command.arg(NO_CONFIGURATION);
         let kvm = || OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
         let here = cfg!(target_arch = "x86_64") && matches!(self.target, Target::X86_64 | Target::I386);
         if !self.no_kvm && here && kvm() {

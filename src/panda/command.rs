@@ -18,8 +18,8 @@ pub enum Command {
     ///
     /// Downloads the Python package pandare 0.1.1.5 (54 MB) with your own pip, checks its SHA-256, and
     /// unpacks PANDA for the targets. For each library that PANDA links and this machine lacks it makes a
-    /// stand-in, which aborts with a message when PANDA calls it. Nothing of the package is changed, and no
-    /// Python runs. Run it again at any time: after an upgrade of the machine, or to add a target.
+    /// stand-in, which aborts with a message when PANDA calls it. Nothing of the package is changed but the
+    /// plugins' path to their builder's libraries, and no Python runs. Run it again at any time: after an upgrade of the machine, or to add a target.
     Install {
         /// The guest architectures to install
         #[arg(long, value_delimiter = ',', default_value = "x86_64", value_name = "TARGET,...")]

@@ -7,7 +7,7 @@
 //! <home>/panda/0.1.1.5/<target>-softmmu/
 //!     install.json                      [`Record`]
 //!     libpanda-<target>.so              upstream's, unchanged
-//!     panda/plugins/                    upstream's, unchanged
+//!     panda/plugins/                    upstream's, without DT_RUNPATH
 //!     panda-system-<target>             our launcher
 //!     stand-ins/<soname>                one for each library that this machine lacks
 //! ```

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::builder::{libraries, without_runpath};
 use super::embedded::{Embedded, RELEASE, Record};
 use super::loader::{Libraries, LoaderError};
 use super::wheel::{self, Wheel, WheelError};
@@ -225,8 +226,8 @@ fn replace(from: &Path, to: &Path, old: &Path) -> Result<(), InstallError> {
 /// Says also whether anything had to be written.
 fn complete(place: &Embedded, target: Target) -> Result<(Record, bool), InstallError> {
     let libpanda = place.libpanda(target);
-    let libraries = Libraries::of(&libpanda)?;
-    let packages = libraries.packages(target);
+    let needed = Libraries::of(&libpanda)?;
+    let packages = needed.packages(target);
     if !packages.is_empty() {
         return Err(InstallError::Libraries { target, packages });
     }
@@ -234,7 +235,7 @@ fn complete(place: &Embedded, target: Target) -> Result<(Record, bool), InstallE
     let folder = place.stand_ins(target);
     fs::create_dir_all(&folder).map_err(InstallError::io(&folder))?;
     let mut changed = false;
-    for stand_in in libraries.stand_ins(&libpanda)? {
+    for stand_in in needed.stand_ins(&libpanda)? {
         let soname = &stand_in.soname;
         let bytes =
             stand_in.to_elf().map_err(|error| InstallError::StandIn { soname: soname.clone(), error })?;
@@ -242,16 +243,23 @@ fn complete(place: &Embedded, target: Target) -> Result<(Record, bool), InstallE
     }
     for entry in fs::read_dir(&folder).map_err(InstallError::io(&folder))? {
         let entry = entry.map_err(InstallError::io(&folder))?;
-        if !libraries.missing.iter().any(|soname| entry.file_name() == **soname) {
+        if !needed.missing.iter().any(|soname| entry.file_name() == **soname) {
             fs::remove_file(entry.path()).map_err(InstallError::io(&entry.path()))?;
             changed = true;
         }
     }
     changed |= put(&place.program(target), LAUNCHER, 0o755)?;
+    let plugins = place.folder(target).join("panda/plugins");
+    for plugin in libraries(&plugins).map_err(InstallError::io(&plugins))? {
+        // It leads to where PANDA was built, which is a folder of somebody else's here.
+        if let Some(bytes) = without_runpath(&plugin)? {
+            changed |= put(&plugin, &bytes, 0o644)?;
+        }
+    }
 
     let version = super::version(&place.program(target)).map_err(InstallError::Start)?;
     let digest = FileDigest::of(&libpanda).map_err(InstallError::io(&libpanda))?.sha256;
-    let record = Record::new(target, wheel::SHA256, version, digest, libraries.missing);
+    let record = Record::new(target, wheel::SHA256, version, digest, needed.missing);
     let file = place.record_file(target);
     let json =
         record.to_json().map_err(|error| InstallError::Io { path: file.clone(), error: error.into() })?;

@@ -1,5 +1,6 @@
 //! Finding a PANDA: the embedded one, or one that the user has.
 
+mod builder;
 pub mod command;
 mod embedded;
 mod install;
@@ -13,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+pub use self::builder::exposed_paths;
 use self::embedded::{Embedded, Record, RecordError};
 pub use self::install::{Fit, InstallError, fit};
 pub use self::plugins::LoadError;
@@ -20,6 +22,9 @@ pub use self::wheel::pip;
 use crate::digest::FileDigest;
 use crate::target::Target;
 use crate::terminal::list;
+
+/// Keeps QEMU from a configuration where its builder would have had one, which may be anybody's folder here.
+pub const NO_CONFIGURATION: &str = "-no-user-config";
 
 /// What says which PANDA to use: the command line and the environment, as `cli.rs` read them.
 #[derive(Clone, Debug, Default)]
@@ -152,11 +157,20 @@ impl Panda {
         Ok(Panda { target, program, data: None, version, digest, source })
     }
 
+    /// The file with its code: libpanda of the embedded PANDA, the program of another.
+    pub fn code(&self) -> PathBuf {
+        match self.source {
+            Source::Embedded => self.program.with_file_name(format!("libpanda-{}.so", self.target)),
+            Source::Asked | Source::Path => self.program.clone(),
+        }
+    }
+
     /// The command that starts it, with nothing set but where its firmware is.
     ///
     /// `PANDA_DIR` is left to the caller: PANDA searches it for plugins before its own folder.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
+        command.arg(NO_CONFIGURATION);
         if let Some(data) = &self.data {
             command.arg("-L").arg(data);
         }
@@ -204,7 +218,7 @@ fn program_name(target: Target) -> String {
 fn version(program: &Path) -> Result<String, PandaError> {
     let unusable = |reason: String| PandaError::Unusable { program: program.to_owned(), reason };
     let output = Command::new(program)
-        .arg("-version")
+        .args([NO_CONFIGURATION, "-version"])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| unusable(error.to_string()))?;

@@ -6,6 +6,7 @@
 mod analyses;
 mod bootstrap;
 mod config;
+mod confine;
 mod debian;
 mod disk;
 mod foreign;
