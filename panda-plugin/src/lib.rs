@@ -20,7 +20,7 @@ use std::{
 
 pub use arguments::{Argument, Arguments, BadArguments, argument, pairs};
 pub use output::Output;
-pub use panda::{Callback, Cpu, Panda, Unfit, callback_number, symbols};
+pub use panda::{Callback, Cpu, Panda, Unfit, callback_number, number_of, symbols};
 use panda_sys::{CPUState, TranslationBlock, panda_cb_with_context};
 use parking_lot::Mutex;
 

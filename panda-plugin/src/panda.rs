@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{c_int, c_void},
+    ops::RangeInclusive,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicI32, Ordering},
@@ -69,7 +70,6 @@ pub enum Callback {
 ///
 /// No number has that trampoline, or this PANDA has none at all.
 pub fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unfit> {
-    let trampoline_of = need!(symbols, panda_get_cb_trampoline);
     // PANDA asserts on a number that has no trampoline. In every version these have one, but for the number below
     // that of AsidChanged: hence from above.
     let (wanted, numbers) = match callback {
@@ -78,13 +78,26 @@ pub fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unf
         Callback::AsidChanged => (need!(symbols, panda_cb_trampoline_asid_changed) as usize, 25..=28),
         Callback::Recordings => return Err(Unfit::Number(callback)),
     };
-    let mut numbers = numbers.rev();
-    let found = numbers.find(|&number| {
+    number_of(symbols, wanted, numbers)?.ok_or(Unfit::Number(callback))
+}
+
+/// The callback among `numbers` whose trampoline is at `wanted`, looked for from above; each of them up to it has to
+/// have a trampoline.
+///
+/// # Errors
+///
+/// This PANDA has no trampolines at all.
+pub fn number_of(
+    symbols: &Symbols,
+    wanted: usize,
+    numbers: RangeInclusive<u32>,
+) -> Result<Option<u32>, Unfit> {
+    let trampoline_of = need!(symbols, panda_get_cb_trampoline);
+    Ok(numbers.rev().find(|&number| {
         // SAFETY: a plain function of PANDA's; every member of the union is one pointer.
         let found = unsafe { trampoline_of(number).cbaddr };
         found.is_some_and(|found| found as usize == wanted)
-    });
-    found.ok_or(Unfit::Number(callback))
+    }))
 }
 
 type Register = unsafe extern "C" fn(*mut c_void, u32, panda_cb_with_context, *mut c_void);

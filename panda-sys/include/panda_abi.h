@@ -20,6 +20,7 @@ typedef union panda_cb_with_context {
     bool (*guest_hypercall)(void *context, CPUState *cpu);
     void (*before_block_exec)(void *context, CPUState *cpu, TranslationBlock *block);
     bool (*asid_changed)(void *context, CPUState *cpu, target_ulong before, target_ulong after);
+    void (*top_loop)(void *context, CPUState *cpu);
     void (*cbaddr)(void);
 } panda_cb_with_context;
 typedef uint32_t panda_cb_type;
@@ -73,6 +74,8 @@ bool qemu_mutex_iothread_locked(void);
 void qemu_mutex_lock_iothread(void);
 void qemu_mutex_unlock_iothread(void);
 void qemu_notify_event(void);
+/* Has the processor leave its execution loop before its next block; any thread may ask for it at any time. */
+void cpu_exit(CPUState *cpu);
 /* Has the processor's own thread call `work` outside of its execution loop, before the guest's next instruction. The
  * argument is a union of eight bytes, which is passed as a pointer is. */
 void async_run_on_cpu(CPUState *cpu, void (*work)(CPUState *cpu, void *data), void *data);
@@ -94,6 +97,7 @@ int aarch64_cpu_gdb_read_register(CPUState *cpu, uint8_t *value, int reg);
 bool panda_cb_trampoline_guest_hypercall(void *context, CPUState *cpu);
 void panda_cb_trampoline_before_block_exec(void *context, CPUState *cpu, TranslationBlock *block);
 bool panda_cb_trampoline_asid_changed(void *context, CPUState *cpu, target_ulong before, target_ulong after);
+void panda_cb_trampoline_top_loop(void *context, CPUState *cpu);
 extern bool panda_help_wanted;
 
 /* ---- declared in the wheels' headers, and held against them ---- */

@@ -114,9 +114,12 @@ fn bindings() -> String {
         "panda_cb_with_context blocks = { .before_block_exec = block };\n".to_owned(),
         "static bool asid(void *context, CPUState *cpu, target_ulong before, target_ulong after);\n".to_owned(),
         "panda_cb_with_context asids = { .asid_changed = asid };\n".to_owned(),
+        "static void top(void *context, CPUState *cpu);\n".to_owned(),
+        "panda_cb_with_context tops = { .top_loop = top };\n".to_owned(),
         "_Static_assert(PANDA_CB_BEFORE_BLOCK_EXEC >= 2 && PANDA_CB_BEFORE_BLOCK_EXEC <= 5, \"number\");\n".to_owned(),
         "_Static_assert(PANDA_CB_ASID_CHANGED > PANDA_CB_BEFORE_LOADVM && PANDA_CB_ASID_CHANGED <= 28, \"number\");\n"
             .to_owned(),
+        "_Static_assert(PANDA_CB_TOP_LOOP >= 40 && PANDA_CB_TOP_LOOP <= 42, \"number\");\n".to_owned(),
         "_Static_assert(PANDA_CB_GUEST_HYPERCALL >= 20 && PANDA_CB_GUEST_HYPERCALL <= 23, \"number\");\n"
             .to_owned(),
     ]

@@ -28,7 +28,7 @@ use crate::{
     events::Events,
     files::Folder,
     options::Options,
-    panda::{Gate, Panda, Unfit},
+    panda::{Gate, Kicker, Panda, Unfit},
 };
 
 /// What PANDA calls us.
@@ -38,6 +38,7 @@ const NAME: &CStr = c"recctrl";
 struct Instance {
     plugin: Plugin<Panda>,
     gate: Gate,
+    kicker: OnceCell<&'static Kicker>,
 }
 
 /// PANDA loads a plugin once; what it registers stays registered until the process ends.
@@ -65,6 +66,9 @@ pub unsafe extern "C" fn init_plugin(handle: *mut c_void) -> bool {
 pub extern "C" fn uninit_plugin(_handle: *mut c_void) {
     guarded((), || {
         if let Some(instance) = INSTANCE.get() {
+            if let Some(kicker) = instance.kicker.get() {
+                kicker.end();
+            }
             instance.plugin.shutdown();
         }
     });
@@ -88,13 +92,21 @@ fn load(handle: *mut c_void) -> Result<bool, Box<dyn Error>> {
     let folder = Folder::open(&options.dir).map_err(|e| format!("dir={}: {e}", options.dir.display()))?;
     let events = Events::open(options.events.as_deref()).map_err(|e| format!("events: {e}"))?;
     let gate = hook.gate(hypercall);
-    let instance = Instance { gate, plugin: Plugin::new(panda, options, folder, events) };
+    let kick = options.kick;
+    let instance =
+        Instance { plugin: Plugin::new(panda, options, folder, events), gate, kicker: OnceCell::new() };
     if INSTANCE.set(instance).is_err() {
         return Err("it is loaded already".into());
     }
     hook.register(handle, gate);
     if let Some(instance) = INSTANCE.get() {
         instance.plugin.loaded();
+        if kick {
+            match Kicker::install(handle) {
+                Ok(kicker) => _ = instance.kicker.set(kicker),
+                Err(unfit) => log::warn!("a guest that is never idle may hang this PANDA: {unfit}"),
+            }
+        }
     }
     Ok(true)
 }

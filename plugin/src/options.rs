@@ -17,10 +17,12 @@ pub struct Options {
     pub dir: PathBuf,
     /// The JSON Lines file of events.
     pub events: Option<PathBuf>,
+    /// Keep the processor from locking PANDA's main loop out.
+    pub kick: bool,
 }
 
 /// Every argument, in the order of the help.
-pub(crate) const ARGUMENTS: [Argument; 8] = [
+pub(crate) const ARGUMENTS: [Argument; 9] = [
     argument("session_rec", "n", "count sessions: record from the first open to the last close"),
     argument("nrec", "0", "quit PANDA after so many recordings; 0: never"),
     argument("timeout", "0", "end a recording after so many seconds; 0: never"),
@@ -29,6 +31,7 @@ pub(crate) const ARGUMENTS: [Argument; 8] = [
     argument("events", "", "JSON Lines file to which events are appended"),
     argument("max_instr", "0", "end a recording after about so many guest instructions (K, M, G); 0: never"),
     argument("min_free", "64M", "end a recording when fewer bytes are free in dir (K, M, G)"),
+    argument("kick", "y", "have a processor that is never idle let PANDA's main loop in"),
 ];
 
 /// An argument that makes no sense.
@@ -52,8 +55,13 @@ pub enum BadOption {
 impl Options {
     /// Reads the arguments as PANDA hands them over, in pairs of name and value; the last one of a name counts.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Options, BadOption> {
-        let mut options =
-            Options { rules: Rules::default(), dry: false, dir: PathBuf::from("."), events: None };
+        let mut options = Options {
+            rules: Rules::default(),
+            dry: false,
+            dir: PathBuf::from("."),
+            events: None,
+            kick: true,
+        };
         for argument in &ARGUMENTS {
             options.set(argument.name, argument.default)?;
         }
@@ -77,6 +85,7 @@ impl Options {
             "events" => self.events = (!value.is_empty()).then(|| PathBuf::from(value)),
             "max_instr" => rules.max_instr = Some(scaled("max_instr", value)?).filter(|&most| most > 0),
             "min_free" => rules.min_free = scaled("min_free", value)?,
+            "kick" => self.kick = yes("kick", value)?,
             _ => return Err(BadOption::Unknown(name.to_owned())),
         }
         Ok(())
@@ -124,7 +133,7 @@ mod tests {
             options.rules,
             Rules { session_rec: false, nrec: None, timeout: None, max_instr: None, min_free: 64 << 20 }
         );
-        assert!(!options.dry && options.events.is_none());
+        assert!(!options.dry && options.events.is_none() && options.kick);
         assert_eq!(options.dir, PathBuf::from("."));
     }
 
@@ -139,6 +148,7 @@ mod tests {
             ("events", "e.jsonl"),
             ("max_instr", "2M"),
             ("min_free", "1g"),
+            ("kick", "n"),
         ];
         let options = Options::parse(said).expect("all good");
         assert_eq!(
@@ -151,7 +161,7 @@ mod tests {
                 min_free: 1 << 30,
             }
         );
-        assert!(options.dry);
+        assert!(options.dry && !options.kick);
         assert_eq!((options.dir, options.events), (PathBuf::from("/a/b"), Some(PathBuf::from("e.jsonl"))));
     }
 

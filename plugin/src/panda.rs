@@ -6,6 +6,7 @@
 mod clock;
 mod gate;
 mod hypercall;
+mod kick;
 mod main_loop;
 mod register_file;
 mod rr;
@@ -24,13 +25,13 @@ use panda_sys::{CPUState, libloading};
 use parking_lot::Mutex;
 use protocol::Registers;
 
-pub(crate) use self::gate::Gate;
 use self::{
     clock::Clock,
     main_loop::{MainLoop, Tick},
     register_file::RegisterFile,
     rr::RecordReplay,
 };
+pub(crate) use self::{gate::Gate, kick::Kicker};
 use crate::{
     host::{Host, Refusal},
     recorder::Mode,

@@ -5,6 +5,7 @@
 
 mod analyses;
 mod bootstrap;
+mod busy;
 mod config;
 mod confine;
 mod debian;

@@ -2,23 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-
-use tempfile::TempPath;
 
 use crate::machine::{Plugin, Run};
-use crate::support::{example, lab};
-
-/// Compiles a plugin in C, from its place in the checkout.
-fn in_c(source: &str) -> TempPath {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let plugin = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-    let mut cc = Command::new("cc");
-    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"]);
-    cc.arg("-I").arg(root.join("plugin/include")).arg("-I").arg(root.join("panda-sys/include"));
-    assert!(cc.arg("-o").arg(&plugin).arg(root.join(source)).status().unwrap().success(), "{source}");
-    plugin
-}
+use crate::support::{example, in_c, lab};
 
 /// Boots a guest with plugins loaded in the order of `loaded`; `plugin` is the one called `name`.
 fn beside(plugin: &Path, name: &str, loaded: &[&str], script: &str) -> Run {

@@ -54,6 +54,17 @@ pub fn lab() -> &'static Lab {
     })
 }
 
+/// Compiles a plugin in C, from its place in the checkout.
+pub fn in_c(source: &str) -> tempfile::TempPath {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let plugin = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let mut cc = Process::new("cc");
+    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"]);
+    cc.arg("-I").arg(root.join("plugin/include")).arg("-I").arg(root.join("panda-sys/include"));
+    assert!(cc.arg("-o").arg(&plugin).arg(root.join(source)).status().unwrap().success(), "{source}");
+    plugin
+}
+
 /// A plugin of `examples/`, built as its users do.
 pub fn example(name: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
