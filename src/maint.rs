@@ -13,8 +13,8 @@ use crate::rec::mib;
 use crate::target::Target;
 use crate::terminal::list;
 use crate::vm::{
-    Attached, Base, DiskError, NoMemory, Overlays, PortError, PortForward, ProcessError, check_memory, drive,
-    how_many, network,
+    Attached, Base, DiskError, NoMemory, Overlays, PortError, PortForward, ProcessError, Reach, check_memory,
+    drive, how_many, network,
 };
 
 /// Boot a disk image to change it, without recording
@@ -53,6 +53,10 @@ pub struct Args {
     /// Forward port TO of this machine to port FROM of the guest (see `pandacap rec --help`)
     #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]")]
     port_fwd: Vec<PortForward>,
+
+    /// What the guest reaches over its network: `open` to fetch packages
+    #[arg(long, value_enum, default_value_t)]
+    net: Reach,
 
     /// Where to show the screen, in QEMU's words, for instance vnc=127.0.0.1:1
     #[arg(short = 'D', long, value_name = "DISPLAY", default_value = "none")]
@@ -196,7 +200,7 @@ impl Args {
                 .to_vec();
         args.push(self.mem.to_string());
         args.extend(drive(&base.path.to_string_lossy(), &base.format));
-        args.extend(network("e1000", forwards));
+        args.extend(network("e1000", forwards, self.net));
         if let Some(kernel) = &self.kernel {
             args.extend(["-kernel".to_owned(), kernel.to_string_lossy().into_owned()]);
             args.extend(["-append".to_owned(), self.append.clone()]);

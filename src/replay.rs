@@ -1,5 +1,7 @@
 //! `pandacap replay`: a trace, run again on the machine that it was recorded on, with plugins that look at it.
 
+mod results;
+
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
@@ -9,6 +11,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 use serde::Serialize;
 
+use self::results::Odd;
 use crate::cli::{Context, Error, enough};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -26,7 +29,8 @@ const PLUGINS: &str = "panda-dir";
 /// Rebuilds the machine from the trace's manifest and replays the recording on it, instruction by instruction.
 /// The trace is only read: neither the disk image nor the overlay is needed, for what the guest read from its
 /// disk is in the recording. What plugins print goes to standard output, and the files that they write to the
-/// current folder. Exits with 0 only when the replay came to the recording's end, else with 4.
+/// current folder: files that are there already are replaced only where a plugin's arguments name them. PANDA itself
+/// runs in an empty folder. Exits with 0 only when the replay came to the recording's end, else with 4.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The trace's folder
@@ -114,13 +118,18 @@ impl Args {
         }
         let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
         let more = self.more(&panda)?;
-        let recording = std::path::absolute(&trace.folder)?.join(name).to_string_lossy().into_owned();
         let own = tempfile::tempdir()?;
+        let out = std::env::current_dir()?;
+        // What plugins write is moved to where the user is, and therefore made on the same disk.
+        let work = match more.is_empty() || self.dry_run {
+            true => tempfile::tempdir()?,
+            false => tempfile::Builder::new().prefix(".pandacap-").tempdir_in(&out)?,
+        };
         let what = ReplayOf {
             panda: &panda,
             machine: trace.machine(self.trust_args || self.dry_run).map_err(ReplayTraceError::from)?,
-            folder: &std::env::current_dir()?,
-            name: &recording,
+            recording: &trace.recording()?,
+            work: work.path(),
             more: &more,
             panda_dir: Some(own.path()),
         };
@@ -133,7 +142,11 @@ impl Args {
         for (file, place) in self.links(&plugins)? {
             symlink(file, place)?;
         }
-        let replay = match show(&what, &interrupt, name, context.json) {
+        let replayed = show(&what, &interrupt, name, context.json);
+        for Odd(what) in results::bring(work.path(), &out, &more)? {
+            complain(what);
+        }
+        let replay = match replayed {
             Err(ReplayError::Interrupted) => return Ok(Exit::Interrupted),
             replay => replay?,
         };

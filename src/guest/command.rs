@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::rec::mib as mib_of;
 use crate::target::Target;
 use crate::terminal::complain;
-use crate::vm::{Nic, Overlays, PortForward};
+use crate::vm::{Nic, Overlays, PortForward, Reach};
 
 /// What can be done about guests.
 #[derive(Debug, Subcommand)]
@@ -130,6 +130,10 @@ pub enum Command {
         /// Forward port TO of this machine to port FROM of the guest, as in `pandacap rec`
         #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]")]
         port_fwd: Vec<PortForward>,
+
+        /// What the guest reaches over its network; `open` boots it cold
+        #[arg(long, value_enum, default_value_t)]
+        net: Reach,
     },
     /// Remove a guest
     Rm {
@@ -184,11 +188,11 @@ impl Command {
                 show(&guest, context.json)?;
             }
             Command::Warm { name, boot_timeout } => warm(context, &name, Duration::from_secs(boot_timeout))?,
-            Command::Shell { name, port_fwd } => {
+            Command::Shell { name, port_fwd, net } => {
                 let interrupt = Interrupt::catch()?;
                 let guest = Guest::open(&context.home, &name)?;
                 let panda = Panda::find(&context.home, &context.selection, guest.manifest.target)?;
-                if shell(&guest, &panda, &port_fwd, &interrupt)? {
+                if shell(&guest, &panda, &port_fwd, net, &interrupt)? {
                     return Ok(Exit::Interrupted);
                 }
             }

@@ -5,7 +5,7 @@ use std::io;
 use super::{Guest, GuestError, WarmError, WarmKey};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
-use crate::vm::{Attached, Base, Boot, Outside, PortForward};
+use crate::vm::{Attached, Base, Boot, Outside, PortForward, Reach};
 
 const OVERLAY: &str = "disk.qcow2";
 
@@ -14,11 +14,16 @@ pub(super) fn shell(
     guest: &Guest,
     panda: &Panda,
     forwards: &[PortForward],
+    reach: Reach,
     interrupt: &Interrupt,
 ) -> Result<bool, GuestError> {
     let Some(disk) = guest.disk() else { return Err(GuestError::NoDisk(guest.name.clone())) };
     let machine = guest.machine();
-    let warm = guest.warm(&WarmKey::of(guest, &machine, panda, None)?);
+    let warm = match reach {
+        Reach::Restricted => guest.warm(&WarmKey::of(guest, &machine, panda, None)?),
+        // Its routes are those that it was given when it booted.
+        Reach::Open => None,
+    };
     let base = warm.as_ref().and_then(|warm| warm.disk.clone()).unwrap_or(disk);
     let forwards: Vec<_> =
         forwards.iter().map(|forward| forward.ready()).collect::<Result<_, _>>().map_err(WarmError::Port)?;
@@ -36,6 +41,7 @@ pub(super) fn shell(
         serial: &["mon:stdio"],
         overlay: OVERLAY,
         forwards: &forwards,
+        reach,
         state,
         ..Outside::default()
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bootstrap::Setting;
 use crate::target::Target;
-use crate::vm::{Nic, PluginSpec, PortForward};
+use crate::vm::{Nic, PluginSpec, PortForward, Reach};
 
 /// Record what happens in a guest, and verify the recording
 ///
@@ -87,6 +87,10 @@ pub struct Args {
     /// The network card, or `none` [default: e1000 with a disk, else none]
     #[arg(long, value_name = "CARD", value_parser = nic, help_heading = "Machine")]
     pub(super) nic: Option<Card>,
+
+    /// What the guest reaches over its network; `open` boots it cold, for it asks for its routes when it boots
+    #[arg(long, value_enum, default_value_t, help_heading = "Machine")]
+    pub(super) net: Reach,
 
     /// Forward port TO of this machine to port FROM of the guest; repeat it for more
     ///

@@ -164,6 +164,7 @@ impl Run<'_> {
                 record: last - recorded.began,
                 shutdown: outcome.ended - last,
             },
+            panda_ended: Some(outcome.panda),
             files,
             verification: verification?,
         })
@@ -217,7 +218,10 @@ fn verify(
     let mut log = io::BufWriter::new(File::create(folder.join(REPLAY_LOG))?);
     let progress = Progress::percent(&format!("replaying {name}"));
     let machine = &plan.subject.machine;
-    let what = ReplayOf { panda: plan.panda, machine, folder, name, more: &[], panda_dir: None };
+    let recording = std::path::absolute(folder)?.join(name);
+    let work = tempfile::tempdir()?;
+    let (recording, work) = (&*recording, work.path());
+    let what = ReplayOf { panda: plan.panda, machine, recording, work, more: &[], panda_dir: None };
     let mut written = Ok(());
     let replayed = replay(&what, interrupt, |line| {
         if let Some(step) = line.step {

@@ -27,9 +27,10 @@ use crate::guest::GuestError;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
-use crate::trace::{Partial, PartialError, ReplayError, is_plain, leftovers};
+use crate::trace::{PandaEnd, Partial, PartialError, ReplayError, is_plain, leftovers};
 use crate::vm::{
-    DiskError, NoMemory, NoPlugin, NoSpace, Overlays, PortError, ProcessError, check_memory, check_space,
+    DiskError, NoMemory, NoPlugin, NoSpace, Overlays, PortError, ProcessError, Reach, check_memory,
+    check_space,
 };
 
 /// The files of a run.
@@ -90,7 +91,7 @@ pub enum RecError {
         said: String,
     },
     /// A port that leads nowhere.
-    #[error("--port-fwd: the guest has no network card; give it one, as in --nic e1000")]
+    #[error("--port-fwd, --net: the guest has no network card; give it one, as in --nic e1000")]
     NoNic,
     /// No machine that boots a disk.
     #[error("--disk: an image can be booted on x86_64 and i386, and not on {0}")]
@@ -248,6 +249,9 @@ impl Args {
             Some(Cut::Interrupt) => Exit::Interrupted,
             _ if verifications().any(Option::is_none) => Exit::Interrupted,
             _ if verifications().flatten().any(|verification| !verification.replayed) => Exit::Unverified,
+            _ if kept.iter().any(|kept| kept.manifest.panda_ended.is_some_and(PandaEnd::is_crash)) => {
+                Exit::Guest
+            }
             Some(Cut::Timeout) if !self.command.is_empty() => Exit::Guest,
             _ => Exit::Done,
         })
@@ -264,7 +268,7 @@ impl Args {
         let panda = Panda::find(&context.home, &context.selection, subject.target)?;
         let recctrl = dist::find("panda_recctrl.so", panda.target)?;
         self.plugin.iter().try_for_each(|plugin| plugin.check(&panda))?;
-        if !self.cold {
+        if !self.cold && self.net == Reach::Restricted {
             subject.find_warm(&context.home, &panda, interrupt, !self.dry_run)?;
         }
         let _hold = subject.base().map(|base| base.hold()).transpose()?;
@@ -293,6 +297,7 @@ impl Args {
             plugins: &self.plugin,
             subject: &subject,
             forwards: &forwards,
+            reach: self.net,
             display: self.display.as_deref(),
             name: &name,
             command: &self.command,

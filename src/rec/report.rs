@@ -62,11 +62,13 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
     let (recording, seconds) = (&manifest.recording, &manifest.seconds);
     let status = manifest.exit_status.map_or("unknown".to_owned(), |status| status.to_string());
     let disk = manifest.disk.as_ref().and_then(|disk| manifest.files.get(disk.delta.as_ref()?));
+    let crash = manifest.panda_ended.filter(|ended| ended.is_crash()).map(|ended| ended.to_string());
     let rows = [
         ("trace", Some(folder.display().to_string())),
         ("exit status", (!manifest.command.is_empty()).then_some(status)),
         ("instructions", Some(recording.instructions.to_string())),
         ("ended by", Some(recording.ended.clone())),
+        ("PANDA", crash.clone()),
         ("snapshot", Some(HumanBytes(recording.snapshot_bytes).to_string())),
         ("log", Some(HumanBytes(recording.log_bytes).to_string())),
         ("disk", disk.map(|delta| HumanBytes(delta.bytes).to_string())),
@@ -79,6 +81,12 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
     let rows = rows.into_iter().filter_map(|(what, value)| Some([what.to_owned(), value?]));
     table.load_preset(NOTHING).add_rows(rows);
     writeln!(out, "{}", table.trim_fmt())?;
+    if let Some(crash) = crash {
+        complain(format_args!(
+            "{}: PANDA itself {crash}, which a guest can bring about; the recording ends before that",
+            folder.display()
+        ));
+    }
     if let Some(failure) = verification.and_then(|verification| verification.failure.as_ref()) {
         complain(format_args!("{}: the recording does not replay: {failure}", folder.display()));
     }

@@ -16,7 +16,8 @@ use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::terminal::last_lines;
-use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Sign, Signs, Tail, shell};
+use crate::trace::PandaEnd;
+use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Reach, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -34,6 +35,7 @@ pub(super) struct Plan<'a> {
     pub(super) plugins: &'a [PluginSpec],
     pub(super) subject: &'a Subject,
     pub(super) forwards: &'a [PortForward],
+    pub(super) reach: Reach,
     pub(super) display: Option<&'a str>,
     pub(super) name: &'a str,
     /// What the guest is to run; nothing when it is left to itself.
@@ -73,6 +75,8 @@ pub(super) struct Outcome {
     /// When it had ended.
     pub(super) ended: f64,
     pub(super) cut: Option<Cut>,
+    /// How PANDA ended.
+    pub(super) panda: PandaEnd,
 }
 
 impl Plan<'_> {
@@ -85,6 +89,7 @@ impl Plan<'_> {
             overlay: DISK,
             bootstrap: BOOTSTRAP,
             forwards: self.forwards,
+            reach: self.reach,
             display: self.display,
             state: self.subject.state(),
         };
@@ -181,7 +186,7 @@ impl Plan<'_> {
             return Err(self.nothing(folder, story, cut, status));
         }
         let Story { recordings, exit_status, .. } = story;
-        Ok(Outcome { recordings, exit_status, arguments, started, ended, cut })
+        Ok(Outcome { recordings, exit_status, arguments, started, ended, cut, panda: status.into() })
     }
 
     /// Why nothing was recorded.

@@ -19,7 +19,7 @@ use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::target::Target;
 use crate::trace::GuestId;
-use crate::vm::{Base, Boot, Machine, Nic, Overlays};
+use crate::vm::{Base, Boot, Machine, Nic, Overlays, Reach};
 
 /// The memory of an image that is no guest of pandacap's, in MiB, if nobody says.
 const MEMORY_MIB: u32 = 512;
@@ -89,7 +89,7 @@ impl Subject {
         if let Some(nic) = &args.nic {
             machine.nic = nic.clone();
         }
-        if !args.port_fwd.is_empty() && machine.nic.is_none() {
+        if (!args.port_fwd.is_empty() || args.net == Reach::Open) && machine.nic.is_none() {
             return Err(RecError::NoNic);
         }
         machine.vga |= args.display.as_ref().is_some_and(|display| display != "none");

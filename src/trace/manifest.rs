@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -51,6 +54,9 @@ pub struct Manifest {
     pub recording: Recording,
     /// How long things took.
     pub seconds: Seconds,
+    /// How the PANDA that recorded ended; manifests of earlier pandacaps do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panda_ended: Option<PandaEnd>,
     /// Every file of the trace that does not change any more.
     pub files: BTreeMap<String, FileDigest>,
     /// The replay that followed at once; none when it was interrupted.
@@ -123,6 +129,44 @@ pub struct Seconds {
     pub record: f64,
     /// From there until PANDA had ended.
     pub shutdown: f64,
+}
+
+/// How a PANDA ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PandaEnd {
+    /// By itself, with this exit status.
+    Status(i32),
+    /// By this signal, as when it crashes.
+    Signal(i32),
+}
+
+impl PandaEnd {
+    /// Whether a guest may have brought it down.
+    pub fn is_crash(self) -> bool {
+        matches!(self, PandaEnd::Signal(_))
+    }
+}
+
+impl From<ExitStatus> for PandaEnd {
+    fn from(status: ExitStatus) -> PandaEnd {
+        match status.signal() {
+            Some(signal) => PandaEnd::Signal(signal),
+            None => PandaEnd::Status(status.code().unwrap_or_default()),
+        }
+    }
+}
+
+impl fmt::Display for PandaEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            PandaEnd::Status(status) => write!(f, "ended with status {status}"),
+            PandaEnd::Signal(signal) => {
+                let name = signal_hook::low_level::signal_name(signal).unwrap_or("unknown");
+                write!(f, "was ended by signal {signal} ({name})")
+            }
+        }
+    }
 }
 
 /// What came of a replay on a PANDA without recctrl.
@@ -214,6 +258,7 @@ pub(crate) mod tests {
             exit_status: Some(3),
             recording: Recording { instructions: 7, ended: "guest".into(), snapshot_bytes: 5, log_bytes: 5 },
             seconds: Seconds { boot: 2.0, record: 0.5, shutdown: 0.1 },
+            panda_ended: Some(PandaEnd::Signal(11)),
             files: [("ls-1-rr-snp".into(), digest)].into(),
             verification: Some(Verification {
                 at: Timestamp::UNIX_EPOCH,
@@ -229,6 +274,14 @@ pub(crate) mod tests {
     fn a_manifest_survives_the_disk_odd_bytes_included() {
         let manifest = example();
         assert_eq!(Manifest::parse(&manifest.to_json().expect("JSON")).expect("parses"), manifest);
+    }
+
+    #[test]
+    fn a_manifest_that_does_not_say_how_panda_ended_is_read() {
+        let manifest = Manifest { panda_ended: None, ..example() };
+        let text = manifest.to_json().expect("JSON");
+        assert!(!String::from_utf8_lossy(&text).contains("panda_ended"));
+        assert_eq!(Manifest::parse(&text).expect("parses"), manifest);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use crate::vm::Machine;
 
 pub use self::manifest::{
-    Arguments, DiskId, GuestId, MANIFEST, Manifest, ManifestError, Recording, SCHEMA, Seconds, Verification,
-    is_plain,
+    Arguments, DiskId, GuestId, MANIFEST, Manifest, ManifestError, PandaEnd, Recording, SCHEMA, Seconds,
+    Verification, is_plain,
 };
 pub(crate) use self::partial::is_left;
 pub use self::partial::{Partial, PartialError, leftovers};
@@ -95,6 +95,11 @@ impl Trace {
             }
             Err(error) => Err(TraceError::Unreadable { path, error }),
         }
+    }
+
+    /// What the recording's files begin with, from the root on.
+    pub fn recording(&self) -> io::Result<PathBuf> {
+        Ok(std::path::absolute(&self.folder)?.join(&self.manifest.name))
     }
 
     /// The machine to replay it on. Where the trace may be a stranger's, that is hardware and nothing else.

@@ -52,10 +52,10 @@ pub struct ReplayOf<'a> {
     pub panda: &'a Panda,
     /// The machine that was recorded.
     pub machine: &'a Machine,
-    /// The folder with the recording, in which PANDA runs.
-    pub folder: &'a Path,
-    /// The recording's name.
-    pub name: &'a str,
+    /// The recording's folder and name: what its two files begin with, from the root on.
+    pub recording: &'a Path,
+    /// Where PANDA runs, and what it is asked to load is looked for first: never a folder of somebody else's.
+    pub work: &'a Path,
     /// Further arguments for PANDA, like plugins.
     pub more: &'a [String],
     /// `PANDA_DIR`, below which PANDA looks for plugins first.
@@ -65,7 +65,10 @@ pub struct ReplayOf<'a> {
 impl ReplayOf<'_> {
     fn command(&self) -> Command {
         let mut command = self.panda.command();
-        command.args(self.machine.replay_args(self.name)).args(self.more).env_remove("PANDA_DIR");
+        command
+            .args(self.machine.replay_args(&self.recording.to_string_lossy()))
+            .args(self.more)
+            .env_remove("PANDA_DIR");
         if let Some(folder) = self.panda_dir {
             command.env("PANDA_DIR", folder);
         }
@@ -106,7 +109,7 @@ pub fn replay(
     let (mut output, terminal) = pseudo_terminal()?;
     let mut command = what.command();
     command.stdout(terminal.try_clone()?).stderr(terminal);
-    let mut process = Process::start(command, what.folder)?;
+    let mut process = Process::start(command, what.work)?;
 
     let mut lines = Lines::default();
     let mut heard = Instant::now();

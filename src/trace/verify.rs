@@ -122,11 +122,12 @@ fn verify(trace: &Trace, trusted: bool, context: &Context, interrupt: &Interrupt
     };
     if let Some(machine) = machine {
         let progress = Progress::percent(&format!("replaying {}", manifest.name));
+        let work = tempfile::tempdir().map_err(ReplayError::from)?;
         let what = ReplayOf {
             panda: &panda,
             machine,
-            folder: &trace.folder,
-            name: &manifest.name,
+            recording: &trace.recording().map_err(ReplayError::from)?,
+            work: work.path(),
             more: &[],
             panda_dir: None,
         };

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use self::booted::{PANIC, Sign, Signs};
 pub use self::disk::{Base, DiskError, Hold};
 pub use self::host::{NoMemory, NoSpace, available_memory, check_memory, check_space, free_space};
-pub use self::net::{Nic, PortError, PortForward, Protocol};
+pub use self::net::{Nic, PortError, PortForward, Protocol, Reach, network};
 pub use self::overlays::{Overlays, how_many};
 pub use self::plugin::{NoPlugin, PluginSpec};
 pub use self::process::{Attached, Process, ProcessError};
@@ -77,6 +77,8 @@ pub struct Outside<'a> {
     pub bootstrap: &'a str,
     /// The host's ports that lead into it.
     pub forwards: &'a [PortForward],
+    /// What it reaches by its network card.
+    pub reach: Reach,
     /// Where its screen is shown, in QEMU's words.
     pub display: Option<&'a str>,
     /// A saved state of the same machine, from which it goes on instead of booting.
@@ -88,13 +90,6 @@ pub fn drive(file: &str, format: &str) -> [String; 2] {
     // Within an option a comma is written twice.
     let file = file.replace(',', ",,");
     ["-drive".to_owned(), format!("file={file},format={format},if=ide")]
-}
-
-/// QEMU's arguments for a network card, behind which there is a network of its own.
-pub fn network(model: &str, forwards: &[PortForward]) -> [String; 4] {
-    let rules = forwards.iter().map(PortForward::rule);
-    let user: Vec<String> = std::iter::once("user,id=net0".to_owned()).chain(rules).collect();
-    ["-netdev".to_owned(), user.join(","), "-device".to_owned(), format!("{model},netdev=net0")]
 }
 
 /// A command as a line for a shell.
@@ -128,7 +123,7 @@ impl Machine {
             args.extend(["-drive".to_owned(), format!("{image},if=virtio,readonly=on")]);
         }
         if let Some(nic) = &self.nic {
-            args.extend(network(nic.model(), there.forwards));
+            args.extend(network(nic.model(), there.forwards, there.reach));
         }
         args.extend(self.more.iter().cloned());
         args

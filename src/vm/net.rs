@@ -47,6 +47,28 @@ impl From<Nic> for String {
     }
 }
 
+/// What a guest with a network card reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Reach {
+    /// Nothing; who comes through a forwarded port is answered
+    #[default]
+    Restricted,
+    /// Whatever this machine reaches, its own ports included (its loopback is 10.0.2.2), as the user who runs this
+    Open,
+}
+
+/// QEMU's arguments for a network card, behind which there is a network of its own.
+pub fn network(model: &str, forwards: &[PortForward], reach: Reach) -> [String; 4] {
+    let mut user = "user,id=net0".to_owned();
+    if reach == Reach::Restricted {
+        user += ",restrict=on";
+    }
+    for forward in forwards {
+        user = format!("{user},{}", forward.rule());
+    }
+    ["-netdev".to_owned(), user, "-device".to_owned(), format!("{model},netdev=net0")]
+}
+
 /// A transport protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -143,7 +165,7 @@ impl PortForward {
     }
 
     /// As QEMU writes it.
-    pub(super) fn rule(&self) -> String {
+    fn rule(&self) -> String {
         format!("hostfwd={}:{}:{}-:{}", self.protocol, self.address, self.host, self.guest)
     }
 }
@@ -168,6 +190,15 @@ mod tests {
         assert_eq!(rule("ssh:10000"), "hostfwd=tcp:127.0.0.1:10000-:22");
         assert_eq!(rule("ssh:10000:l"), rule("ssh:10000"));
         assert_eq!(rule("53:5353"), "hostfwd=tcp:127.0.0.1:5353-:53");
+    }
+
+    #[test]
+    fn a_guest_reaches_nothing_unless_that_was_asked_for() {
+        let forward = [PortForward::from_str("ssh:10000").expect("parses")];
+        let netdev = |reach| network("e1000", &forward, reach)[1].clone();
+        let rule = "hostfwd=tcp:127.0.0.1:10000-:22";
+        assert_eq!(netdev(Reach::default()), format!("user,id=net0,restrict=on,{rule}"));
+        assert_eq!(netdev(Reach::Open), format!("user,id=net0,{rule}"));
     }
 
     #[test]

@@ -58,6 +58,20 @@ fn a_configuration_where_panda_was_built_is_never_read() {
 }
 
 #[test]
+fn a_replay_takes_firmware_neither_from_the_trace_nor_from_where_the_user_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rec = pandacap(home());
+    rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).args(["--", "true"]).assert().success();
+    let trace = dir.path().join("t");
+    for firmware in ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "linuxboot.bin"] {
+        fs::write(trace.join(firmware), "not what PANDA's machine begins with").unwrap();
+    }
+    for command in [&["verify", "."][..], &["replay", "."], &["replay", ".", "--plugin", "coverage"]] {
+        pandacap(home()).args(command).current_dir(&trace).assert().success();
+    }
+}
+
+#[test]
 fn the_doctor_warns_of_a_folder_where_others_can_put_what_panda_loads() {
     let place = tempfile::tempdir().unwrap();
     let (own, _) = configured(&place.path().join("nosuch"));

@@ -212,17 +212,23 @@ impl Machine {
         let _ = self.ssh("root", &[], "poweroff -ff").output().unwrap();
     }
 
-    /// Waits until it has ended, and holds that these are its traces, every one verified and ended by the guest;
-    /// the bytes of their common overlay.
-    pub fn traced(mut self, names: &[&str]) -> u64 {
+    /// Waits until it has ended: its exit code, its traces' manifests, and what it said.
+    pub fn ended(&mut self) -> (Option<i32>, Vec<Value>, String) {
         let began = Instant::now();
         while self.rec.try_wait().unwrap().is_none() {
             assert!(began.elapsed() < PATIENCE, "it does not end: {}", self.said());
             sleep(Duration::from_millis(50));
         }
-        assert_eq!(self.rec.wait().unwrap().code(), Some(0), "{}", self.said());
         let report = fs::read(self.dir.path().join("report")).unwrap();
-        let traces: Vec<Value> = serde_json::from_slice(&report).unwrap();
+        let traces = serde_json::from_slice(&report).unwrap_or_default();
+        (self.rec.wait().unwrap().code(), traces, self.said())
+    }
+
+    /// Waits until it has ended, and holds that these are its traces, every one verified and ended by the guest;
+    /// the bytes of their common overlay.
+    pub fn traced(mut self, names: &[&str]) -> u64 {
+        let (code, traces, said) = self.ended();
+        assert_eq!(code, Some(0), "{said}");
         let found: Vec<_> = traces.iter().map(|trace| trace["name"].as_str().unwrap()).collect();
         let expected: Vec<String> = names.iter().map(|name| format!("r-{name}")).collect();
         assert_eq!(found, expected);

@@ -17,6 +17,7 @@ mod guest_setup;
 mod machine;
 mod maint;
 mod neighbours;
+mod network;
 mod panda;
 mod plugin_install;
 mod plugin_new;

@@ -1,0 +1,64 @@
+//! What a guest reaches, and what it can do to the PANDA that it runs on.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use crate::debian::{Machine, debian, warm_debian};
+
+/// Has bash connect to a port of the host's loopback, and write so many bytes.
+fn send(port: u16, bytes: u32) -> String {
+    format!("timeout 20 bash -c 'exec 3<>/dev/tcp/10.0.2.2/{port} && head -c {bytes} /dev/zero >&3'")
+}
+
+/// Identification, for which QEMU 2.9 copies what a guest sends without a bound (CVE-2019-6778). Only root can listen
+/// there, so that without it the guest's bytes go nowhere.
+const IDENT: u16 = 113;
+
+/// Takes a port, and reads all that comes.
+fn sink(port: u16) -> Option<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).ok()?;
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || while stream.read(&mut [0; 65536]).is_ok_and(|read| read > 0) {});
+        }
+    });
+    Some(port)
+}
+
+#[test]
+fn a_guest_reaches_no_port_of_the_host_and_its_own_is_still_reached() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut machine = Machine::start(warm_debian(), &["--nrec", "1"]);
+    machine.fail("root", &send(listener.local_addr().unwrap().port(), 1));
+    assert!(listener.accept().is_err(), "the guest has reached the host");
+    machine.fail("root", &send(IDENT, 4 << 20));
+    assert_eq!(machine.run("root", "echo alive"), "alive\n");
+    // The run ends with the recording, and the login with it.
+    let _ = machine.ssh("root", &[], "recctrlu run a -- true").output().unwrap();
+    machine.traced(&["a"]);
+}
+
+#[test]
+fn a_guest_that_may_reach_the_host_does_and_a_panda_that_it_kills_fails_the_run() {
+    let port = sink(0).unwrap();
+    let mut machine = Machine::start(debian(), &["--net", "open"]);
+    machine.run("root", "recctrlu run a -- true");
+    machine.run("root", &send(port, 1));
+    if sink(IDENT).is_none() {
+        eprintln!("not tried: a guest that kills PANDA, for that takes root");
+        return;
+    }
+    let _ = machine.ssh("root", &["-o", "ServerAliveInterval=5"], &send(IDENT, 4 << 20)).output();
+    let _ = machine.ssh("root", &["-o", "ServerAliveInterval=5"], &send(IDENT, 4 << 20)).output();
+    thread::sleep(Duration::from_secs(1));
+    let (code, traces, said) = machine.ended();
+    assert_eq!(code, Some(5), "{said}");
+    // SIGSEGV, or SIGABRT of an allocator that has noticed.
+    assert!([6, 11].map(serde_json::Value::from).contains(&traces[0]["panda_ended"]["signal"]), "{said}");
+    assert_eq!(traces[0]["verification"]["replayed"], true);
+    assert!(said.contains("PANDA itself was ended by signal"), "{said}");
+}
