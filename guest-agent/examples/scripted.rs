@@ -1,11 +1,15 @@
 //! recctrlu with a plugin that only pretends, to see what `run` does where there is no PANDA:
-//! `scripted START STOP JOURNAL ARGUMENTS...` gives these two answers and writes a line for each call.
+//! `scripted FEATURES START STOP JOURNAL ARGUMENTS...` gives these two answers and writes a line for each call.
 
 use protocol::{Call, Registers, action};
 use recctrlu::{Stream, Strings, Text, World, linux::Machine};
 use std::{env, ffi::CString, fs::OpenOptions, io::Write, os::unix::ffi::OsStringExt, process::exit};
 
+/// The key that it gives.
+const KEY: u32 = 0xfeed_beef;
+
 struct Scripted {
+    features: u32,
     start: i64,
     stop: i64,
     journal: String,
@@ -17,10 +21,13 @@ impl World for Scripted {
     }
 
     fn hypercall(&mut self, call: Registers) -> Registers {
-        let (word, answer) = match protocol::decode(call) {
-            Some(Call::Hello { nonce }) => return protocol::hello_answer(nonce, 0),
-            Some(Call::Start { .. }) => ("start", self.start),
-            Some(Call::Stop) => ("stop", self.stop),
+        let (word, answer): (String, i64) = match protocol::decode(call) {
+            Some(Call::Hello { nonce }) => return protocol::hello_answer(nonce, self.features),
+            Some(Call::NewKey) => return protocol::key_answer(KEY),
+            Some(Call::Start { .. }) => ("start".into(), self.start),
+            Some(Call::Stop) => ("stop".into(), self.stop),
+            Some(Call::StartLocked { key: KEY, .. }) => ("start locked".into(), self.start),
+            Some(Call::StopLocked { key: KEY, status }) => (format!("stop locked {status}"), self.stop),
             other => panic!("`run` has no use for {other:?}"),
         };
         let mut journal =
@@ -41,10 +48,11 @@ impl World for Scripted {
 fn main() {
     let mut args: Vec<CString> =
         env::args_os().skip(1).map(|arg| CString::new(arg.into_vec()).expect("no NUL inside")).collect();
-    let command = args.split_off(3);
-    let [start, stop, journal] = [0, 1, 2].map(|i| args[i].to_str().expect("UTF-8"));
+    let command = args.split_off(4);
+    let [features, start, stop, journal] = [0, 1, 2, 3].map(|i| args[i].to_str().expect("UTF-8"));
     let number = |text: &str| text.parse().expect("a number");
-    let mut world = Scripted { start: number(start), stop: number(stop), journal: journal.into() };
+    let features = features.parse().expect("a number");
+    let mut world = Scripted { features, start: number(start), stop: number(stop), journal: journal.into() };
     let env: Vec<CString> = env::vars()
         .map(|(name, value)| CString::new(format!("{name}={value}")).expect("no NUL inside"))
         .collect();

@@ -21,6 +21,7 @@ pub(crate) const SIGCHLD: u8 = 17;
 
 const AT_FDCWD: usize = -100_isize as usize;
 const O_CLOEXEC: usize = 0o2000000;
+const PR_SET_DUMPABLE: usize = 4;
 const SIG_BLOCK: usize = 0;
 const SIG_SETMASK: usize = 2;
 const SIGSET_SIZE: usize = size_of::<u64>();
@@ -184,6 +185,13 @@ fn wait_with(child: usize, options: usize) -> Option<Ended> {
     // SAFETY: the kernel writes one int.
     let waited = unsafe { call(nr::WAIT4, [child, &raw mut status as usize, options, 0]) };
     (waited == Ok(child)).then_some(Ended(status))
+}
+
+/// Keeps this process's memory from other processes of its user, and from a core file; a program that it executes is
+/// as open as every other.
+pub(crate) fn hide_memory() {
+    // SAFETY: it takes no pointer.
+    let _ = unsafe { call(nr::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0]) };
 }
 
 /// Makes the end of a child something that can be waited for, whatever the parent was started with.

@@ -1,7 +1,7 @@
 //! The plugin on the other side: ours or upstream's, and how each starts and stops a recording.
 
 use crate::{World, name::Name};
-use protocol::{Answer, MAGIC, Peer, Registers, Status, VERSION, action};
+use protocol::{Answer, MAGIC, Peer, Registers, Status, VERSION, action, feature};
 
 /// What is known to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,26 +58,51 @@ pub(crate) fn find(world: &mut impl World, nonce: u32) -> Option<Plugin> {
 }
 
 fn call(world: &mut impl World, action: i32, bytes: &[u8]) -> Registers {
-    let address = bytes.as_ptr().expose_provenance() as u64;
-    world.hypercall([MAGIC.into(), u64::from(action as u32), address, bytes.len() as u64])
+    call_with(world, action, address(bytes), bytes.len() as u64)
+}
+
+fn call_with(world: &mut impl World, action: i32, first: u64, second: u64) -> Registers {
+    world.hypercall([MAGIC.into(), u64::from(action as u32), first, second])
+}
+
+fn address(bytes: &[u8]) -> u64 {
+    bytes.as_ptr().expose_provenance() as u64
+}
+
+fn outcome([answer, ..]: Registers) -> Outcome {
+    Answer::from_register(answer).into()
 }
 
 impl Plugin {
     /// Makes a call that every plugin knows: toggle, open a session or close one.
     pub(crate) fn call(self, world: &mut impl World, action: i32, name: Name<'_>) -> Outcome {
+        self.call_with(world, action, name, 0)
+    }
+
+    fn call_with(self, world: &mut impl World, action: i32, name: Name<'_>, second: u64) -> Outcome {
         let name = name.to_buffer(self == Plugin::Upstream);
-        let [answer, ..] = call(world, action, name.padded());
-        let outcome = Answer::from_register(answer).into();
+        let outcome = outcome(call_with(world, action, address(name.padded()), second));
         if self == Plugin::Upstream && matches!(outcome, Outcome::Started | Outcome::Stopped) {
             world.pause(UPSTREAM_SETTLES);
         }
         outcome
     }
 
-    /// Starts a recording of this name unless there is one.
-    pub(crate) fn start(self, world: &mut impl World, name: Name<'_>) -> Outcome {
+    /// A key that nobody can guess, from a plugin that knows locks.
+    pub(crate) fn new_key(self, world: &mut impl World) -> Option<u32> {
+        match self {
+            Plugin::Ours { features } if features & feature::LOCK != 0 => {
+                protocol::key_from_registers(call(world, action::NEW_KEY, b""))
+            }
+            _ => None,
+        }
+    }
+
+    /// Starts a recording of this name unless there is one, and locks it if there is a key.
+    pub(crate) fn start(self, world: &mut impl World, name: Name<'_>, key: Option<u32>) -> Outcome {
         if self != Plugin::Upstream {
-            return self.call(world, action::START, name);
+            let action = if key.is_some() { action::START_LOCKED } else { action::START };
+            return self.call_with(world, action, name, key.unwrap_or_default().into());
         }
         match self.call(world, action::TOGGLE, name) {
             Outcome::Stopped => Outcome::Contrary,
@@ -90,10 +115,11 @@ impl Plugin {
         }
     }
 
-    /// Ends the recording if there is one.
-    pub(crate) fn stop(self, world: &mut impl World) -> Outcome {
+    /// Ends the recording if there is one, with its key if it is locked, and with the exit status of what was recorded.
+    pub(crate) fn stop(self, world: &mut impl World, key: Option<u32>, status: u8) -> Outcome {
         if self != Plugin::Upstream {
-            return self.call(world, action::STOP, Name::UNUSED);
+            let action = if key.is_some() { action::STOP_LOCKED } else { action::STOP };
+            return outcome(call_with(world, action, key.unwrap_or_default().into(), status.into()));
         }
         match self.call(world, action::TOGGLE, Name::UNUSED) {
             Outcome::Started => match self.call(world, action::TOGGLE, Name::UNUSED) {
@@ -113,6 +139,5 @@ pub(crate) fn status(world: &mut impl World) -> Option<Status> {
 
 /// Leaves a note; only ours takes one.
 pub(crate) fn message(world: &mut impl World, text: &[u8]) -> Outcome {
-    let [answer, ..] = call(world, action::MESSAGE, text);
-    Answer::from_register(answer).into()
+    outcome(call(world, action::MESSAGE, text))
 }

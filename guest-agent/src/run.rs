@@ -4,6 +4,9 @@
 //! has ended, the parent wakes and makes the stop call. Whether there is a recording to end the parent
 //! learns from a pipe that a successful exec closes. It is read after the child's end, so that nothing of it is
 //! in the recording.
+//!
+//! The recording is locked: the parent has the key before there is a child, which forgets it as it executes the
+//! command. So the command can neither end its recording nor say how it has ended.
 
 use crate::{
     World, exit,
@@ -41,13 +44,15 @@ pub(crate) fn run(
     }
     let Ok(refusal) = Pipe::new() else { return NO_PROCESS.give(world) };
     linux::default_sigchld();
+    linux::hide_memory();
+    let key = plugin.new_key(world);
     let signals = Blocked::new(WAITED_FOR);
     // SAFETY: the child makes system calls only.
     let child = match unsafe { linux::fork() } {
         Ok(Some(child)) => child,
         Ok(None) => {
             signals.unblock();
-            let outcome = plugin.start(world, name);
+            let outcome = plugin.start(world, name, key);
             if outcome == Outcome::Started {
                 let errno = linux::execute(path.as_text(), command, env);
                 linux::exit(not_executed(errno).complain(world, program));
@@ -62,7 +67,7 @@ pub(crate) fn run(
     if refusal.was_written() {
         return code;
     }
-    match plugin.stop(world) {
+    match plugin.stop(world, key, code) {
         Outcome::Stopped => {}
         Outcome::Failed => return NOT_ENDED.give(world),
         _ => _ = ENDED_EARLY.complain(world, b""),

@@ -2,6 +2,10 @@
 
 use std::{
     env, fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -47,12 +51,16 @@ struct Ended {
 
 impl Run {
     fn begin(command: &[&str], start: i64, stop: i64) -> Run {
+        Run::with(0, command, start, stop)
+    }
+
+    fn with(features: u32, command: &[&str], start: i64, stop: i64) -> Run {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let journal = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("journal-{}-{number}", std::process::id()));
         let child = Command::new(program())
-            .args([&start.to_string(), &stop.to_string()])
+            .args([&features.to_string(), &start.to_string(), &stop.to_string()])
             .arg(&journal)
             .args(["run", "x", "--"])
             .args(command)
@@ -115,7 +123,6 @@ fn what_cannot_be_executed_is_not_recorded() {
 
 #[test]
 fn what_turns_out_to_be_no_program_ends_its_recording() {
-    use std::os::unix::fs::PermissionsExt;
     let garbage = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("garbage");
     fs::write(&garbage, "neither ELF nor script").expect("a file");
     fs::set_permissions(&garbage, fs::Permissions::from_mode(0o755)).expect("its mode");
@@ -135,6 +142,37 @@ fn a_command_is_not_run_when_recording_does_not_start() {
         );
         assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
     }
+}
+
+#[test]
+fn a_plugin_that_knows_locks_gets_the_exit_status_with_the_key() {
+    let locked = |command: &[&str]| Run::with(protocol::feature::LOCK, command, START, STOP).end();
+    let ended = locked(&["sh", "-c", "exit 7"]);
+    assert_eq!((ended.code, ended.calls.as_str()), (Some(7), "start locked\nstop locked 7\n"));
+    let ended = locked(&["sh", "-c", "kill -KILL $$"]);
+    assert_eq!((ended.code, ended.calls.as_str()), (Some(137), "start locked\nstop locked 137\n"));
+}
+
+#[test]
+fn a_command_cannot_look_into_the_memory_of_what_records_it() {
+    let folder = env::temp_dir().join(format!("recctrlu-hidden-{}", std::process::id()));
+    fs::create_dir(&folder).expect("a folder");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("its mode");
+    let (program, journal) = (folder.join("scripted"), folder.join("journal"));
+    fs::write(&program, fs::read(self::program()).expect("it is built")).expect("a copy");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("every user can execute it");
+    let mut command = Command::new(&program);
+    command.args(["8", "1", "2"]).arg(&journal).args(["run", "x", "--", "sh", "-c"]);
+    command
+        .arg("cat /proc/self/maps >/dev/null || exit 3; cat /proc/$PPID/maps >/dev/null && exit 4; exit 5");
+    if fs::metadata("/proc/self").expect("its owner").uid() == 0 {
+        // Root may look into everything.
+        command.uid(65534).gid(65534);
+    }
+    let status = command.current_dir("/").stderr(Stdio::null()).status().expect("it runs");
+    let calls = fs::read_to_string(&journal).unwrap_or_default();
+    fs::remove_dir_all(&folder).expect("removed");
+    assert_eq!((status.code(), calls.as_str()), (Some(5), "start locked\nstop locked 5\n"));
 }
 
 #[test]
@@ -173,7 +211,7 @@ fn a_parent_that_ignores_its_children_does_not_matter() {
     let status = Command::new("timeout")
         .args(["20", "env", "--ignore-signal=CHLD"])
         .arg(program())
-        .args(["1", "2"])
+        .args(["0", "1", "2"])
         .arg(&journal)
         .args(["run", "x", "--", "sh", "-c", "exit 6"])
         .status()

@@ -88,6 +88,8 @@ pub trait Host: Send + 'static {
     fn end(&self) -> Result<(), Refusal>;
     /// Has the main loop end the recording in this turn.
     fn ask_end(&self);
+    /// A number that nobody can guess, if the system has one.
+    fn random(&self) -> Option<u32>;
     /// Quits PANDA.
     fn quit(&self);
     /// Has the main loop call [`crate::Plugin::tick`] every so often until it returns false.

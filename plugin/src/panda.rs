@@ -310,6 +310,13 @@ impl Host for Panda {
         }
     }
 
+    fn random(&self) -> Option<u32> {
+        let mut bytes = [0; 4];
+        // SAFETY: the system writes at most as many bytes as the array has.
+        let written = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+        (written == bytes.len() as isize).then(|| u32::from_ne_bytes(bytes))
+    }
+
     fn quit(&self) {
         // SAFETY: a plain function of PANDA's.
         unsafe { (self.vm_quit)() };

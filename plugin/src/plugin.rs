@@ -144,10 +144,14 @@ impl<H: Host> Plugin<H> {
         let answer = match call {
             Call::Hello { nonce } => {
                 let events = if self.keeps_messages(&state) { feature::EVENTS } else { 0 };
-                protocol::hello_answer(nonce, feature::EXACT | feature::REPLAYABLE | events)
+                protocol::hello_answer(nonce, feature::EXACT | feature::REPLAYABLE | feature::LOCK | events)
             }
             Call::Status => state.recorder.status(self.options.dry).to_registers(),
             Call::Message { text, len } => with(registers, self.message(&mut state, cpu, text, len)),
+            Call::NewKey => match self.host.random() {
+                Some(key) => protocol::key_answer(key),
+                None => with(registers, Answer::Error),
+            },
             Call::Unknown(action) => {
                 say!(state.lines, warn, "ignoring action {action}, which is nobody's");
                 with(registers, Answer::Noop)
@@ -157,6 +161,12 @@ impl<H: Host> Plugin<H> {
                 return self.request(state, cpu, registers, Request::OpenSession, Some(name));
             }
             Call::Start { name } => return self.request(state, cpu, registers, Request::Start, Some(name)),
+            Call::StartLocked { name, key } => {
+                return self.request(state, cpu, registers, Request::StartLocked(key), Some(name));
+            }
+            Call::StopLocked { key, status } => {
+                return self.request(state, cpu, registers, Request::StopLocked { key, status }, None);
+            }
             Call::CloseSession => return self.request(state, cpu, registers, Request::CloseSession, None),
             Call::Stop => return self.request(state, cpu, registers, Request::Stop, None),
         };
@@ -212,6 +222,7 @@ impl<H: Host> Plugin<H> {
         for effect in &effects {
             match effect {
                 Effect::Complete(why) => self.complete(state, *why),
+                Effect::Denied(denied) => self.denied(state, *denied),
                 Effect::Odd(reason) => say!(state.lines, warn, "ignoring {reason}"),
                 Effect::Quit => state.quit_due = true,
                 _ => {}

@@ -118,6 +118,10 @@ impl Host for PaperHost {
         self.0.lock().mode = Some(Mode::Off);
     }
 
+    fn random(&self) -> Option<u32> {
+        Some(0x5eed)
+    }
+
     fn quit(&self) {
         self.0.lock().quits += 1;
     }
@@ -261,6 +265,40 @@ fn a_guest_names_its_recording_and_hears_of_its_end() {
         (&"ssh_000".into(), &"guest".into(), &7.into())
     );
     assert_eq!((&ended["snapshot_bytes"], &ended["log_bytes"]), (&8.into(), &8.into()));
+}
+
+#[test]
+fn what_has_locked_a_recording_ends_it_and_nothing_else_in_the_guest_does() {
+    let desk = Desk::new(&[]);
+    let key = protocol::key_from_registers(desk.hypercall(action::NEW_KEY, 0, 0)).expect("a key");
+    let start = desk.hypercall(action::START_LOCKED, 0, key.into());
+    assert_eq!(Answer::from_register(start[0]), Some(Answer::Start));
+    let wrong = u64::from(key ^ 1);
+    for (action, third) in
+        [(action::STOP, 0), (action::TOGGLE, 0), (action::STOP_LOCKED, wrong), (action::STOP_LOCKED, 0)]
+    {
+        let answer = desk.hypercall(action, third, 0);
+        assert_eq!(Answer::from_register(answer[0]), Some(Answer::Error), "{action}");
+        assert!(desk.status().recording, "{action}");
+    }
+    let stop = desk.hypercall(action::STOP_LOCKED, key.into(), 3);
+    assert_eq!(Answer::from_register(stop[0]), Some(Answer::Stop));
+    assert_eq!(desk.event("began")["locked"], true);
+    let ended = desk.event("ended");
+    assert_eq!((&ended["why"], &ended["exit_status"]), (&"guest".into(), &3.into()));
+    assert_eq!(ended["denied"], serde_json::json!({ "stop": 1, "toggle": 1, "key": 2 }));
+}
+
+#[test]
+fn who_tries_to_end_a_locked_recording_all_the_time_is_counted_and_fills_no_disk() {
+    let desk = Desk::new(&[]);
+    desk.hypercall(action::START_LOCKED, 0, 7);
+    for _ in 0..20_000 {
+        desk.hypercall(action::STOP, 0, 0);
+    }
+    desk.hypercall(action::STOP_LOCKED, 7, 0);
+    assert_eq!(desk.event("ended")["denied"]["stop"], 20_000);
+    assert!(desk.events().len() < 3_000, "{}", desk.events().len());
 }
 
 #[test]
@@ -588,7 +626,7 @@ proptest! {
     fn whatever_is_in_the_registers_the_guest_gets_an_answer(calls: Vec<(i32, u64, u64)>, session_rec: bool) {
         let desk = Desk::new(if session_rec { &[("session_rec", "y")] } else { &[] });
         for (action, first, second) in calls {
-            let known = [-100, 100, 200, 1000, 1001, 1002, 1003, 1004];
+            let known = [-100, 100, 200, 1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007];
             let action = if action % 3 == 0 { action } else { known[action.unsigned_abs() as usize % known.len()] };
             desk.hypercall(action, first, second);
         }

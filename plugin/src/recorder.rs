@@ -14,41 +14,20 @@
 //!
 //! `Starting` and `Stopping` hold the guest on its hypercall while PANDA's main loop acts; `Ending` is asked for by
 //! the main loop itself, or by another plugin, whose starts hold nobody either. A recording that PANDA's monitor began
-//! is `Recording` with [`Owner::Monitor`]. Nothing here reads a clock, takes a lock or knows PANDA.
+//! is `Recording` with [`Owner::Monitor`]. One that a program in the guest has locked is ended by the limits, the
+//! machine, PANDA's monitor and other plugins as every other is, but by the guest with the program's key alone. Nothing here reads a clock, takes a lock or knows PANDA.
 
+mod event;
 mod rules;
 
 use std::time::Duration;
 
 use protocol::{Answer, Status};
 
-pub use self::rules::{Rules, Tick};
-
-/// What the guest may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// Start when off, stop when on.
-    Toggle,
-    /// One more session.
-    OpenSession,
-    /// One session less.
-    CloseSession,
-    /// Start, in either mode.
-    Start,
-    /// Stop, in either mode.
-    Stop,
-}
-
-/// What PANDA is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The guest just runs.
-    Off,
-    /// The guest is recorded.
-    Record,
-    /// A recording is replayed.
-    Replay,
-}
+pub use self::{
+    event::{Denied, Effect, Event, Mode, Request, Why},
+    rules::{Rules, Tick},
+};
 
 /// Who a recording belongs to: only sessions are ended by their last close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,87 +40,11 @@ pub enum Owner {
     Monitor,
 }
 
-/// Why a recording ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The guest asked for it.
-    Guest,
-    /// It has lasted as long as it may.
-    Timeout,
-    /// It has as many instructions as it may.
-    MaxInstr,
-    /// The disk runs low.
-    MinFree,
-    /// PANDA's monitor ended it.
-    Monitor,
-    /// Another plugin asked for it.
-    Plugin,
-    /// The machine went down, or PANDA was told to quit.
-    Shutdown,
-}
-
-impl Why {
-    /// The word for it in the events file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Why::Guest => "guest",
-            Why::Timeout => "timeout",
-            Why::MaxInstr => "max_instr",
-            Why::MinFree => "min_free",
-            Why::Monitor => "monitor",
-            Why::Plugin => "plugin",
-            Why::Shutdown => "shutdown",
-        }
-    }
-}
-
-/// What happens to the recorder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The guest asks, and is held until it has its answer.
-    Asked(Request),
-    /// Another plugin wants the recording to end; nobody is held for it.
-    StopAsked,
-    /// PANDA has begun the recording that was asked for, at this time.
-    Begun(Duration),
-    /// PANDA has not begun it, and will not.
-    NotBegun,
-    /// PANDA has ended the recording that the guest wanted ended.
-    Ended,
-    /// PANDA has not ended it, and will not.
-    NotEnded,
-    /// What PANDA is doing just now, looked at before anything else is decided.
-    Observed(Mode),
-    /// The main loop came by.
-    Tick(Tick),
-    /// PANDA is about to go; it has ended a recording that was on.
-    Shutdown,
-}
-
-/// What is to be done about it, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Begin the recording while the guest is held; then `Begun` or `NotBegun`.
-    Begin,
-    /// End the recording while the guest is held; then `Ended` or `NotEnded`.
-    End,
-    /// Have the main loop end the recording at its next turn.
-    AskEnd,
-    /// The recording is complete on disk.
-    Complete(Why),
-    /// The guest's answer.
-    Answer(Answer),
-    /// A request that does not fit the mode or the moment; the text says why.
-    Odd(&'static str),
-    /// As many recordings as were asked for are on disk: quit.
-    Quit,
-}
-
 /// Where the recorder stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Idle,
-    Starting(Owner),
+    Starting(Owner, Option<Lock>),
     Recording(Recording),
     Stopping(Recording),
     Ending(Recording, Why),
@@ -153,7 +56,18 @@ enum Phase {
 struct Recording {
     owner: Owner,
     began: Duration,
+    lock: Option<Lock>,
 }
+
+/// What keeps everything in the guest but one program from ending a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lock {
+    key: u32,
+    wrong_keys: u32,
+}
+
+/// After so many wrong keys the right one doesn't help either: a program that tries them all gets nowhere.
+const WRONG_KEYS: u32 = 100;
 
 /// The recorder's whole state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,8 +93,17 @@ impl Recorder {
     pub fn wants_ticks(&self) -> bool {
         match self.phase {
             Phase::Idle | Phase::Finished => false,
-            Phase::Starting(_) => true,
+            Phase::Starting(..) => true,
             Phase::Recording(r) | Phase::Stopping(r) | Phase::Ending(r, _) => r.owner != Owner::Monitor,
+        }
+    }
+
+    /// Whether there is a recording that is locked.
+    pub fn is_locked(&self) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Finished => false,
+            Phase::Starting(_, lock) => lock.is_some(),
+            Phase::Recording(r) | Phase::Stopping(r) | Phase::Ending(r, _) => r.lock.is_some(),
         }
     }
 
@@ -225,10 +148,12 @@ impl Recorder {
             Request::OpenSession | Request::CloseSession if !sessions => {
                 odd("a session, for they are counted with session_rec=y only")
             }
-            Request::Toggle if self.is_recording() => self.stop(),
-            Request::Toggle | Request::Start => self.start(Owner::Guest),
-            Request::Stop => self.stop(),
-            Request::OpenSession => self.start(Owner::Session),
+            Request::Toggle if self.is_recording() => self.stop(Denied::Toggle),
+            Request::Toggle | Request::Start => self.start(Owner::Guest, None),
+            Request::Stop => self.stop(Denied::Stop),
+            Request::StartLocked(key) => self.start(Owner::Guest, Some(Lock { key, wrong_keys: 0 })),
+            Request::StopLocked { key, .. } => self.unlock(key),
+            Request::OpenSession => self.start(Owner::Session, None),
             Request::CloseSession => self.close_session(),
         }
     }
@@ -237,10 +162,10 @@ impl Recorder {
         matches!(self.phase, Phase::Recording(_))
     }
 
-    fn start(&mut self, owner: Owner) -> Vec<Effect> {
+    fn start(&mut self, owner: Owner, lock: Option<Lock>) -> Vec<Effect> {
         match self.phase {
             Phase::Idle => {
-                self.phase = Phase::Starting(owner);
+                self.phase = Phase::Starting(owner, lock);
                 vec![Effect::Begin]
             }
             Phase::Finished => vec![
@@ -256,9 +181,28 @@ impl Recorder {
         }
     }
 
-    fn stop(&mut self) -> Vec<Effect> {
+    /// Ends a recording, unless it is locked: that is denied, as `what` was tried.
+    fn stop(&mut self, what: Denied) -> Vec<Effect> {
         let Phase::Recording(recording) = self.phase else { return vec![Effect::Answer(Answer::Noop)] };
+        if recording.lock.is_some() {
+            return denied(what);
+        }
         self.phase = Phase::Stopping(recording);
+        vec![Effect::End]
+    }
+
+    /// Ends a recording that this key has locked, and no other.
+    fn unlock(&mut self, key: u32) -> Vec<Effect> {
+        let Phase::Recording(recording) = &mut self.phase else {
+            return vec![Effect::Answer(Answer::Noop)];
+        };
+        // The one that the key was for has ended, and this is somebody else's.
+        let Some(lock) = &mut recording.lock else { return vec![Effect::Answer(Answer::Noop)] };
+        if key != lock.key || lock.wrong_keys >= WRONG_KEYS {
+            lock.wrong_keys = lock.wrong_keys.saturating_add(1);
+            return denied(Denied::Key);
+        }
+        self.phase = Phase::Stopping(*recording);
         vec![Effect::End]
     }
 
@@ -275,7 +219,7 @@ impl Recorder {
     fn close_session(&mut self) -> Vec<Effect> {
         match (self.sessions, self.phase) {
             (0, _) => odd("a session was closed after its recording had ended"),
-            (1, Phase::Recording(Recording { owner: Owner::Session, .. })) => self.stop(),
+            (1, Phase::Recording(Recording { owner: Owner::Session, .. })) => self.stop(Denied::Stop),
             _ => {
                 self.sessions -= 1;
                 vec![Effect::Answer(Answer::Noop)]
@@ -284,16 +228,16 @@ impl Recorder {
     }
 
     fn begun(&mut self, now: Duration) -> Vec<Effect> {
-        let Phase::Starting(owner) = self.phase else { return vec![] };
+        let Phase::Starting(owner, lock) = self.phase else { return vec![] };
         if owner == Owner::Session {
             self.sessions = 1;
         }
-        self.phase = Phase::Recording(Recording { owner, began: now });
+        self.phase = Phase::Recording(Recording { owner, began: now, lock });
         vec![Effect::Answer(Answer::Start)]
     }
 
     fn not_begun(&mut self) -> Vec<Effect> {
-        if let Phase::Starting(_) = self.phase {
+        if let Phase::Starting(..) = self.phase {
             self.phase = Phase::Idle;
         }
         vec![Effect::Answer(Answer::Error)]
@@ -318,7 +262,8 @@ impl Recorder {
             (Mode::Off, Phase::Recording(recording)) => self.complete(recording, Why::Monitor),
             (Mode::Off, Phase::Ending(recording, why)) => self.complete(recording, why),
             (Mode::Record, Phase::Idle) => {
-                self.phase = Phase::Recording(Recording { owner: Owner::Monitor, began: Duration::ZERO });
+                self.phase =
+                    Phase::Recording(Recording { owner: Owner::Monitor, began: Duration::ZERO, lock: None });
                 vec![]
             }
             _ => vec![],
@@ -340,7 +285,7 @@ impl Recorder {
             Phase::Recording(recording) => (recording, Why::Shutdown),
             Phase::Stopping(recording) => (recording, Why::Guest),
             Phase::Ending(recording, why) => (recording, why),
-            Phase::Starting(_) => {
+            Phase::Starting(..) => {
                 // PANDA has not begun it, and nothing of it is on disk.
                 self.phase = Phase::Idle;
                 return vec![];
@@ -367,6 +312,10 @@ impl Recorder {
         }
         effects
     }
+}
+
+fn denied(what: Denied) -> Vec<Effect> {
+    vec![Effect::Denied(what), Effect::Answer(Answer::Error)]
 }
 
 fn odd(reason: &'static str) -> Vec<Effect> {

@@ -18,7 +18,7 @@ fn after(recorder: Recorder, events: &[Event]) -> (Recorder, Vec<Effect>) {
 
 use Effect::{Answer as Answers, Begin, Complete, End, Odd, Quit};
 use Event::{Asked, Begun, Ended, NotBegun, NotEnded, Observed, Shutdown};
-use Request::{CloseSession, OpenSession, Start, Stop, Toggle};
+use Request::{CloseSession, OpenSession, Start, StartLocked, Stop, StopLocked, Toggle};
 
 const NOW: Event = Begun(Duration::from_secs(100));
 
@@ -164,6 +164,54 @@ fn a_machine_that_goes_down_completes_its_recording_and_does_not_quit_twice() {
     assert_eq!(manual().step(Shutdown).1, []);
 }
 
+/// A stop with a key.
+fn with(key: u32) -> Event {
+    Asked(StopLocked { key, status: 0 })
+}
+
+#[test]
+fn a_locked_recording_ends_by_its_key_and_by_no_other_request() {
+    for recorder in [manual(), sessions()] {
+        let (recorder, effects) = after(recorder, &[Asked(StartLocked(7)), NOW]);
+        assert_eq!(effects, [Answers(Answer::Start)]);
+        assert!(recorder.is_locked());
+        for event in [Asked(Stop), with(8), Asked(StartLocked(8)), Asked(Start)] {
+            let (recorder, effects) = recorder.step(event);
+            assert!(!effects.contains(&End) && !effects.contains(&Begin), "{event:?}");
+            assert!(recorder.status(false).recording);
+        }
+        let (recorder, effects) = recorder.step(with(7));
+        assert_eq!(effects, [End]);
+        assert_eq!(recorder.step(Ended).1, [Answers(Answer::Stop), Complete(Why::Guest)]);
+    }
+    let (recorder, _) = after(manual(), &[Asked(StartLocked(7)), NOW]);
+    let (_, effects) = recorder.step(Asked(Toggle));
+    assert_eq!(effects, [Effect::Denied(Denied::Toggle), Answers(Answer::Error)]);
+}
+
+#[test]
+fn a_key_is_of_no_use_to_the_recording_that_follows() {
+    let ended = [Asked(StartLocked(7)), NOW, Observed(Mode::Off)];
+    let (recorder, _) = after(manual(), &ended);
+    assert_eq!(recorder.step(with(7)).1, [Answers(Answer::Noop)]);
+    let (unlocked, _) = after(recorder, &[Asked(Start), NOW]);
+    assert_eq!(unlocked.step(with(7)).1, [Answers(Answer::Noop)]);
+    let (locked, _) = after(recorder, &[Asked(StartLocked(8)), NOW]);
+    assert_eq!(locked.step(with(7)).1, [Effect::Denied(Denied::Key), Answers(Answer::Error)]);
+}
+
+#[test]
+fn trying_all_keys_leads_nowhere() {
+    let (mut recorder, _) = after(manual(), &[Asked(StartLocked(u32::MAX)), NOW]);
+    for key in 0..WRONG_KEYS {
+        recorder = recorder.step(with(key)).0;
+    }
+    assert_eq!(recorder.step(with(u32::MAX)).1, [Effect::Denied(Denied::Key), Answers(Answer::Error)]);
+    // It still ends with the machine, by a limit, and as PANDA's monitor wants it.
+    assert_eq!(recorder.step(Shutdown).1, [Complete(Why::Shutdown)]);
+    assert_eq!(recorder.step(Event::StopAsked).1, [Effect::AskEnd]);
+}
+
 #[test]
 fn a_machine_that_goes_down_before_its_recording_began_has_made_none() {
     let (recorder, effects) = after(manual(), &[Asked(Start), Shutdown]);
@@ -188,8 +236,13 @@ enum Deed {
     GoesDown(Option<Request>),
 }
 
+fn requests() -> Vec<Request> {
+    let stop = |key| StopLocked { key, status: 0 };
+    vec![Toggle, OpenSession, CloseSession, Start, Stop, StartLocked(1), StartLocked(2), stop(1), stop(2)]
+}
+
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let request = prop::sample::select(vec![Toggle, OpenSession, CloseSession, Start, Stop]);
+    let request = prop::sample::select(requests());
     let deed = prop_oneof![
         6 => (request, prop::bool::weighted(0.9)).prop_map(|(request, works)| Deed::Guest(request, works)),
         1 => prop::bool::weighted(0.9).prop_map(Deed::PluginStarts),
@@ -198,8 +251,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => Just(Deed::MonitorEnds),
         2 => (0..20u64, 0..20u64, 0..20u64)
             .prop_map(|(seconds, instructions, free)| Deed::MainLoop { seconds, instructions, free }),
-        1 => prop::option::of(prop::sample::select(vec![Toggle, OpenSession, CloseSession, Start, Stop]))
-            .prop_map(Deed::GoesDown),
+        1 => prop::option::of(prop::sample::select(requests())).prop_map(Deed::GoesDown),
     ];
     prop::collection::vec(deed, 0..60)
 }
@@ -227,6 +279,8 @@ struct World {
     monitors: bool,
     now: u64,
     gone: bool,
+    /// What the guest's latest recording was locked with.
+    key: Option<u32>,
 }
 
 impl World {
@@ -244,6 +298,19 @@ impl World {
     fn guest(&mut self, request: Request, works: bool) {
         self.step(Observed(self.mode));
         let mut effects = self.step(Asked(request));
+        if let StartLocked(key) = request
+            && effects.contains(&Begin)
+        {
+            self.key = Some(key);
+        } else if effects.contains(&Begin) {
+            self.key = None;
+        }
+        if effects.contains(&End)
+            && let Some(locked) = self.key.filter(|_| !self.monitors)
+        {
+            let is_key = matches!(request, StopLocked { key, .. } if key == locked);
+            assert!(is_key, "{request:?} ended what {locked} had locked");
+        }
         if effects.contains(&Begin) {
             assert_eq!(self.mode, Mode::Off, "asked PANDA to record twice");
             let event = if works { NOW } else { NotBegun };
@@ -273,6 +340,7 @@ impl World {
             Deed::PluginStarts(works) => {
                 self.step(Observed(self.mode));
                 if self.step(Asked(Start)).contains(&Begin) {
+                    self.key = None;
                     assert_eq!(self.mode, Mode::Off, "asked PANDA to record twice");
                     // The guest goes on, and calls, before the main loop begins it.
                     let effects = self.step(Asked(Toggle));
@@ -328,7 +396,7 @@ proptest! {
     #[test]
     fn whatever_happens_each_recording_begins_once_and_ends_once(rules in rules(), deeds in deeds()) {
         let mut world = World {
-            recorder: Recorder::new(rules), mode: Mode::Off, begins: 0, completes: 0, quits: 0, monitors: false, now: 0, gone: false,
+            recorder: Recorder::new(rules), mode: Mode::Off, begins: 0, completes: 0, quits: 0, monitors: false, now: 0, gone: false, key: None,
         };
         for deed in deeds {
             world.deed(deed);
@@ -351,7 +419,7 @@ proptest! {
         let mut recorder = Recorder::new(rules);
         for (pick, n) in picks {
             let event = match pick {
-                0 => Asked([Toggle, OpenSession, CloseSession, Start, Stop][(n % 5) as usize]),
+                0 => Asked(requests()[(n % 9) as usize]),
                 1 => Begun(Duration::from_secs(n % 1000)),
                 2 => NotBegun,
                 3 => Ended,

@@ -37,6 +37,13 @@ pub mod action {
     pub const STOP: i32 = 1003;
     /// Leaves a note in the events file; third register: its address, fourth: its length in bytes.
     pub const MESSAGE: i32 = 1004;
+    /// Gives a number that nobody can guess, to lock a recording with. See [`key_answer`](crate::key_answer).
+    pub const NEW_KEY: i32 = 1005;
+    /// [`START`], and locks the recording; third register: its name, fourth: the key.
+    pub const START_LOCKED: i32 = 1006;
+    /// Ends a recording that this key has locked; third register: the key, fourth: the exit status of what was
+    /// recorded.
+    pub const STOP_LOCKED: i32 = 1007;
 }
 
 /// What a plugin can do beyond version 1 of the protocol; bits of the fourth register of a hello's answer.
@@ -47,6 +54,8 @@ pub mod feature {
     pub const REPLAYABLE: u32 = 1 << 1;
     /// Messages are kept in an events file.
     pub const EVENTS: u32 = 1 << 2;
+    /// Recordings can be locked: whoever starts one is the only one in the guest who can stop it.
+    pub const LOCK: u32 = 1 << 3;
 }
 
 /// The four registers of a call or of its answer.
@@ -123,6 +132,22 @@ pub enum Call {
         /// Its length in bytes.
         len: u64,
     },
+    /// [`action::NEW_KEY`]
+    NewKey,
+    /// [`action::START_LOCKED`]
+    StartLocked {
+        /// Guest address of the recording's name.
+        name: u64,
+        /// What will end it.
+        key: u32,
+    },
+    /// [`action::STOP_LOCKED`]
+    StopLocked {
+        /// What the recording was locked with.
+        key: u32,
+        /// How the recorded program ended, as a shell tells it.
+        status: u8,
+    },
     /// The magic is ours, the action is nobody's.
     Unknown(i32),
 }
@@ -144,6 +169,9 @@ pub fn decode(registers: Registers) -> Option<Call> {
         action::START => Call::Start { name: first },
         action::STOP => Call::Stop,
         action::MESSAGE => Call::Message { text: first, len: second },
+        action::NEW_KEY => Call::NewKey,
+        action::START_LOCKED => Call::StartLocked { name: first, key: second as u32 },
+        action::STOP_LOCKED => Call::StopLocked { key: first as u32, status: second as u8 },
         other => Call::Unknown(other),
     })
 }
@@ -161,6 +189,16 @@ pub fn hello(nonce: u32) -> Registers {
 /// The registers that answer a hello: version, mark, masked nonce, [`feature`] bits.
 pub fn hello_answer(nonce: u32, features: u32) -> Registers {
     [VERSION as u64, HELLO_MARK as u64, (nonce ^ HELLO_MASK) as u64, features as u64]
+}
+
+/// The registers that answer [`action::NEW_KEY`]: [`Answer::Noop`], the key.
+pub fn key_answer(key: u32) -> Registers {
+    [Answer::Noop.to_register(), key as u64, 0, 0]
+}
+
+/// The key behind an answer's registers.
+pub fn key_from_registers(registers: Registers) -> Option<u32> {
+    (Answer::from_register(registers[0]) == Some(Answer::Noop)).then_some(registers[1] as u32)
 }
 
 /// Who answered a hello.
@@ -283,6 +321,12 @@ mod tests {
             let got = got.map(u64::from);
             prop_assume!(got[1] as u32 != HELLO_MARK && got[1] != sent[1]);
             prop_assert_eq!(identify(sent, got), Peer::Nobody);
+        }
+
+        #[test]
+        fn a_key_survives_the_registers_and_an_error_is_none(key: u32) {
+            prop_assert_eq!(key_from_registers(key_answer(key)), Some(key));
+            prop_assert_eq!(key_from_registers([Answer::Error.to_register(), key.into(), 0, 0]), None);
         }
 
         #[test]

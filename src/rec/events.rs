@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::bootstrap;
+use crate::trace::Attempts;
 use crate::vm::Tail;
 
 /// What is known of a run so far. Events and fields that are not known are none of our business.
@@ -12,8 +13,9 @@ pub(super) struct Story {
     pub(super) recordings: Vec<Recorded>,
     /// Why a recording was refused.
     pub(super) refused: Option<String>,
-    /// The command's exit status, which the guest reports when nothing is recorded.
-    pub(super) exit_status: Option<u8>,
+    /// The exit status that the guest has told when nothing was being recorded, as its last word; anything in the guest
+    /// can.
+    pub(super) told_status: Option<u8>,
     /// How far the guest has come with its bootstrap disk.
     pub(super) bootstrap: Bootstrap,
     /// Whether the guest has said anything, but for its bootstrapping.
@@ -45,6 +47,12 @@ pub(super) struct Recorded {
     pub(super) ended: Option<f64>,
     /// Why it ended.
     pub(super) why: Option<String>,
+    /// Whether nothing in the guest but the agent that began it could end it.
+    pub(super) locked: bool,
+    /// How what was recorded has ended; only the agent of a locked recording can tell.
+    pub(super) exit_status: Option<u8>,
+    /// What else in the guest tried to do what only that agent may.
+    pub(super) attempts: Attempts,
 }
 
 #[derive(Deserialize)]
@@ -54,10 +62,25 @@ struct Event {
     t: f64,
     name: Option<String>,
     why: Option<String>,
+    what: Option<String>,
     text: Option<String>,
+    #[serde(default)]
+    locked: bool,
+    exit_status: Option<u8>,
+    #[serde(default)]
+    denied: Attempts,
 }
 
 impl Story {
+    /// The exit status of the command, which is the first thing recorded. Where its agent locks its recordings nothing
+    /// else is believed.
+    pub(super) fn exit_status(&self) -> Option<u8> {
+        match self.recordings.first() {
+            Some(recording) if recording.locked => recording.exit_status,
+            _ => self.told_status,
+        }
+    }
+
     /// Takes what is new in the events file; whether there was anything.
     pub(super) fn follow(&mut self, file: &mut Tail) -> std::io::Result<bool> {
         let lines = file.lines()?;
@@ -83,22 +106,58 @@ impl Story {
         self.heard |= matches!(event.event.as_str(), "asked" | "began" | "message" | "refused");
         match (event.event.as_str(), event.name) {
             ("began", Some(name)) => {
-                self.recordings.push(Recorded { name, began: event.t, ended: None, why: None });
+                self.recordings.push(Recorded {
+                    name,
+                    began: event.t,
+                    ended: None,
+                    why: None,
+                    locked: event.locked,
+                    exit_status: None,
+                    attempts: Attempts::default(),
+                });
             }
             ("ended", Some(name)) => {
                 if let Some(recording) = self.current().filter(|recording| recording.name == name) {
                     recording.ended = Some(event.t);
                     recording.why = event.why;
+                    recording.exit_status = event.exit_status;
+                    let Attempts { stop, toggle, key, .. } = event.denied;
+                    recording.attempts = Attempts { stop, toggle, key, ..recording.attempts };
+                }
+            }
+            // Of a recording whose end is told, that has their exact number.
+            ("denied", _) => {
+                if let Some(recording) = self.current() {
+                    let attempts = &mut recording.attempts;
+                    match event.what.as_deref() {
+                        Some("stop") => attempts.stop += 1,
+                        Some("toggle") => attempts.toggle += 1,
+                        _ => attempts.key += 1,
+                    }
                 }
             }
             ("refused", _) => self.refused = event.why,
-            // What is recorded can leave messages as well.
-            ("message", _) if self.current().is_none() => {
+            ("message", _) => {
                 let text = event.text.as_deref().unwrap_or_default();
-                let status = text.strip_prefix("exit=").and_then(|status| status.parse().ok());
-                self.exit_status = self.exit_status.or(status);
+                if let Some(status) = text.strip_prefix("exit=") {
+                    self.take_status(status.parse().ok());
+                }
             }
             _ => {}
+        }
+    }
+
+    /// Takes a message that tells an exit status: the startup's last word, or a forgery of it.
+    fn take_status(&mut self, status: Option<u8>) {
+        let mut on = false;
+        if let Some(recording) = self.recordings.last_mut() {
+            // What is recorded can leave messages as well.
+            on = recording.ended.is_none();
+            let forged = recording.locked && (on || recording.exit_status != status);
+            recording.attempts.exit_status += u64::from(forged);
+        }
+        if !on {
+            self.told_status = self.told_status.or(status);
         }
     }
 
@@ -147,10 +206,13 @@ mod tests {
             began: 3.5,
             ended: Some(4.0),
             why: Some("guest".to_owned()),
+            locked: false,
+            exit_status: None,
+            attempts: Attempts::default(),
         };
-        let on = Recorded { name: "b_001".to_owned(), began: 5.0, ended: None, why: None };
+        let on = Recorded { name: "b_001".to_owned(), began: 5.0, ended: None, why: None, ..ended.clone() };
         assert_eq!(story.recordings, [ended, on]);
-        assert_eq!(story.exit_status, Some(3));
+        assert_eq!(story.exit_status(), Some(3));
     }
 
     #[test]
@@ -191,7 +253,35 @@ mod tests {
             r#"{"event":"ended","name":"a","why":"guest"}"#,
             r#"{"event":"message","text":"exit=1"}"#,
         ]);
-        assert_eq!(story.exit_status, Some(1));
+        assert_eq!(story.exit_status(), Some(1));
+    }
+
+    #[test]
+    fn the_agent_of_a_locked_recording_is_believed_and_nothing_else() {
+        let story = story(&[
+            r#"{"event":"began","name":"a","locked":true}"#,
+            r#"{"event":"denied","name":"a","what":"stop"}"#,
+            r#"{"event":"ended","name":"a","why":"guest","exit_status":3,"denied":{"stop":2,"toggle":1,"key":9}}"#,
+            r#"{"event":"message","text":"exit=0"}"#,
+            r#"{"event":"message","text":"exit=3"}"#,
+            r#"{"event":"began","name":"b","locked":true}"#,
+            r#"{"event":"ended","name":"b","why":"guest","exit_status":0}"#,
+            r#"{"event":"message","text":"exit=0"}"#,
+        ]);
+        assert_eq!(story.exit_status(), Some(3));
+        assert_eq!(story.recordings[0].attempts, Attempts { stop: 2, toggle: 1, key: 9, exit_status: 1 });
+    }
+
+    #[test]
+    fn a_locked_recording_that_its_agent_did_not_end_has_no_exit_status() {
+        let story = story(&[
+            r#"{"event":"began","name":"a","locked":true}"#,
+            r#"{"event":"message","text":"exit=137","name":"a"}"#,
+            r#"{"event":"ended","name":"a","why":"shutdown"}"#,
+            r#"{"event":"message","text":"exit=0"}"#,
+        ]);
+        assert_eq!(story.exit_status(), None);
+        assert_eq!(story.recordings[0].attempts, Attempts { exit_status: 2, ..Attempts::default() });
     }
 
     #[test]

@@ -158,6 +158,8 @@ impl Run<'_> {
                 ended: recorded.why.clone().unwrap_or_else(|| "died".to_owned()),
                 snapshot_bytes: fs::metadata(folder.join(snapshot_name(name)))?.len(),
                 log_bytes: fs::metadata(folder.join(log_name(name)))?.len(),
+                locked: recorded.locked,
+                attempts: recorded.attempts,
             },
             seconds: Seconds {
                 boot: recorded.began - outcome.started,

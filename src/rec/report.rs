@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::keep::Kept;
 use crate::terminal::complain;
-use crate::trace::Manifest;
+use crate::trace::{Attempts, Manifest};
 
 #[derive(Serialize)]
 struct Report<'a> {
@@ -52,6 +52,14 @@ pub(super) fn print_all(kept: &[Kept], json: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// What was tried in the guest and got nowhere, if anything was.
+fn attempts(attempts: &Attempts) -> Option<String> {
+    let Attempts { stop, toggle, key, exit_status } = attempts;
+    (!attempts.are_none()).then(|| {
+        format!("{} to end the recording, {exit_status} to tell an exit status", stop + toggle + key)
+    })
+}
+
 fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<()> {
     let verification = manifest.verification.as_ref();
     let verified = match verification {
@@ -69,6 +77,7 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
         ("instructions", Some(recording.instructions.to_string())),
         ("ended by", Some(recording.ended.clone())),
         ("PANDA", crash.clone()),
+        ("attempts", attempts(&recording.attempts)),
         ("snapshot", Some(HumanBytes(recording.snapshot_bytes).to_string())),
         ("log", Some(HumanBytes(recording.log_bytes).to_string())),
         ("disk", disk.map(|delta| HumanBytes(delta.bytes).to_string())),

@@ -23,6 +23,8 @@ use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Reach, Sign, S
 const PLUGINS: &str = "panda-dir";
 /// How long after its boot a guest may take to run its bootstrap disk, which it should have done before.
 const HOOK_PATIENCE: Duration = Duration::from_secs(20);
+/// How long a guest may take to power off after its command; it told how that ended before.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often the run is looked at.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -171,7 +173,7 @@ impl Plan<'_> {
                 _ => None,
             };
             // The tiny guest powers off by itself once it has told the status; quitting is faster.
-            if cut.is_some() || (!self.command.is_empty() && run.story.exit_status.is_some()) {
+            if cut.is_some() || (!self.command.is_empty() && run.has_said_all()) {
                 break process.end()?;
             }
             sleep(TICK);
@@ -185,7 +187,14 @@ impl Plan<'_> {
         if story.recordings.is_empty() {
             return Err(self.nothing(folder, story, cut, status));
         }
-        let Story { recordings, exit_status, .. } = story;
+        let exit_status = story.exit_status();
+        let recordings = story.recordings;
+        if !self.command.is_empty() && !recordings[0].locked {
+            log::warn!(
+                "the guest's recctrlu is older than this pandacap: what it records can end its own recording; \
+                 build the guest anew, or copy the new recctrlu into it"
+            );
+        }
         Ok(Outcome { recordings, exit_status, arguments, started, ended, cut, panda: status.into() })
     }
 
@@ -210,7 +219,7 @@ impl Plan<'_> {
                 after: self.timeout.unwrap_or_default().as_secs(),
                 said: said(folder, CONSOLE),
             },
-            None => match (story.refused, story.exit_status) {
+            None => match (story.refused, story.told_status) {
                 (Some(why), _) => RecError::Refused(why),
                 (None, Some(127 | 126)) if command => RecError::Command(said(folder, OUTPUT)),
                 (None, Some(_)) if command => RecError::Agent(said(folder, OUTPUT)),
@@ -234,6 +243,8 @@ struct Watch {
     seeded: bool,
     /// When it was seen to have booted.
     booted: Option<Instant>,
+    /// When the command was seen to have ended.
+    ended: Option<Instant>,
     show: bool,
     /// How many recordings have been announced as begun and as ended; none are when there is a command.
     announced: Option<(usize, usize)>,
@@ -254,6 +265,7 @@ impl Watch {
             warm: plan.subject.state().is_some(),
             seeded: plan.subject.is_seeded(),
             booted: None,
+            ended: None,
             show: plan.show,
             refused: None,
             announced: plan.command.is_empty().then_some((0, 0)),
@@ -298,6 +310,14 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    /// Whether the guest's startup has come to its end; one that the command has broken never says so.
+    fn has_said_all(&mut self) -> bool {
+        if self.ended.is_none() && self.story.exit_status().is_some() {
+            self.ended = Some(Instant::now());
+        }
+        self.story.told_status.is_some() || self.ended.is_some_and(|ended| ended.elapsed() > LAST_WORDS)
     }
 
     /// Whether the guest has a bootstrap disk, and has been up for long enough to have looked at it.

@@ -118,6 +118,36 @@ pub struct Recording {
     pub snapshot_bytes: u64,
     /// Size of the log.
     pub log_bytes: u64,
+    /// Whether nothing in the guest but the agent that began it could end it.
+    #[serde(default)]
+    pub locked: bool,
+    /// What else in the guest tried to, or to say how the command had ended.
+    #[serde(default, skip_serializing_if = "Attempts::are_none")]
+    pub attempts: Attempts,
+}
+
+/// How often something in the guest tried to do what only the agent of a locked recording may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempts {
+    /// To stop the recording.
+    #[serde(default)]
+    pub stop: u64,
+    /// To toggle it.
+    #[serde(default)]
+    pub toggle: u64,
+    /// To stop it with a key that was not its own.
+    #[serde(default)]
+    pub key: u64,
+    /// To tell an exit status, as far as recctrl kept the messages.
+    #[serde(default)]
+    pub exit_status: u64,
+}
+
+impl Attempts {
+    /// Whether there was none.
+    pub fn are_none(&self) -> bool {
+        *self == Attempts::default()
+    }
 }
 
 /// How long things took, in seconds.
@@ -256,7 +286,14 @@ pub(crate) mod tests {
             arguments: Arguments { record: vec!["-m".into()], replay: vec![] },
             command: vec!["ls".into(), "".into(), OsString::from_vec(vec![0xff, b'\n', 0x80])],
             exit_status: Some(3),
-            recording: Recording { instructions: 7, ended: "guest".into(), snapshot_bytes: 5, log_bytes: 5 },
+            recording: Recording {
+                instructions: 7,
+                ended: "guest".into(),
+                snapshot_bytes: 5,
+                log_bytes: 5,
+                locked: true,
+                attempts: Attempts { stop: 3, ..Attempts::default() },
+            },
             seconds: Seconds { boot: 2.0, record: 0.5, shutdown: 0.1 },
             panda_ended: Some(PandaEnd::Signal(11)),
             files: [("ls-1-rr-snp".into(), digest)].into(),

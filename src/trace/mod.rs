@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use crate::vm::Machine;
 
 pub use self::manifest::{
-    Arguments, DiskId, GuestId, MANIFEST, Manifest, ManifestError, PandaEnd, Recording, SCHEMA, Seconds,
-    Verification, is_plain,
+    Arguments, Attempts, DiskId, GuestId, MANIFEST, Manifest, ManifestError, PandaEnd, Recording, SCHEMA,
+    Seconds, Verification, is_plain,
 };
 pub(crate) use self::partial::is_left;
 pub use self::partial::{Partial, PartialError, leftovers};

@@ -370,3 +370,51 @@ fn running_in(folder: &Path) -> usize {
         .filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
         .count()
 }
+
+/// A program for x86_64 that makes one hypercall, as a shell's `printf` writes it.
+fn hypercall(action: i32, third: u32) -> String {
+    let mut code = vec![0xb8, 0x66, 0x06, 0, 0, 0xbb];
+    code.extend(action.to_le_bytes());
+    code.push(0xb9);
+    code.extend(third.to_le_bytes());
+    // edx = 0; cpuid; exit(0)
+    code.extend([0x31, 0xd2, 0x0f, 0xa2, 0x31, 0xff, 0xb8, 0x3c, 0, 0, 0, 0x0f, 0x05]);
+    let (base, headers) = (0x40_0000_u64, 64 + 56);
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0".to_vec();
+    elf.extend([base + headers, 64, 0].into_iter().flat_map(u64::to_le_bytes));
+    elf.extend([0, 0, 0, 0, 64, 0, 56, 0, 1, 0, 64, 0, 0, 0, 0, 0]);
+    elf.extend([1, 0, 0, 0, 5, 0, 0, 0]);
+    let size = headers + code.len() as u64;
+    elf.extend([0, base, base, size, size, 4096].into_iter().flat_map(u64::to_le_bytes));
+    elf.extend(code);
+    elf.iter().map(|byte| format!("\\{byte:03o}")).collect()
+}
+
+#[test]
+fn a_recorded_program_neither_ends_its_recording_nor_tells_its_exit_status() {
+    let (out, guess) = (out(), hypercall(protocol::action::STOP_LOCKED, 0x1234_5678));
+    let script = format!(
+        "recctrlu stop; recctrlu toggle x; recctrlu message exit=0; recctrlu run y -- true
+         cat /proc/$PPID/cmdline /proc/$PPID/environ; ls -l /proc/$PPID/fd
+         printf '{guess}' >/guess; chmod +x /guess; /guess && echo guessed
+         mv /bin/recctrlu /bin/real
+         printf '#!/bin/sh\n/bin/real message exit=0\n' >/bin/recctrlu; chmod +x /bin/recctrlu
+         echo still here; exit 3"
+    );
+    let (code, report) = record(out.path(), &["--name", "a"], &["sh", "-c", &script]);
+    assert_eq!((code, &report["exit_status"]), (0, &json!(3)), "{report}");
+    let recording = &report["recording"];
+    assert_eq!((&recording["ended"], &recording["locked"]), (&json!("guest"), &json!(true)));
+    let attempts = json!({ "stop": 1, "toggle": 1, "key": 1, "exit_status": 2 });
+    assert_eq!(recording["attempts"], attempts);
+    let output = fs::read_to_string(out.path().join("a/output.log")).unwrap();
+    assert!(output.contains("guessed\n") && output.contains("still here\n"), "{output}");
+}
+
+#[test]
+fn a_recorded_program_that_kills_its_recorder_leaves_no_exit_status() {
+    let out = out();
+    let (_, report) = record(out.path(), &["--name", "a"], &["sh", "-c", "kill -9 $PPID; sleep 1; exit 0"]);
+    assert_eq!((&report["exit_status"], &report["recording"]["ended"]), (&json!(null), &json!("shutdown")));
+    assert_eq!(report["recording"]["attempts"]["exit_status"], 1, "{report}");
+}

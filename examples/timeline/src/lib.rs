@@ -49,6 +49,9 @@ fn described(cpu: Cpu<'_>, call: Call) -> (&'static str, Option<String>) {
         Call::Message { text: at, len } => {
             ("message", Some(text(cpu, at, len.min(MESSAGE_MAX.into()) as usize)))
         }
+        Call::NewKey => ("new_key", None),
+        Call::StartLocked { name: at, .. } => ("start", name(at)),
+        Call::StopLocked { .. } => ("stop", None),
         Call::Unknown(_) => ("unknown", None),
     }
 }

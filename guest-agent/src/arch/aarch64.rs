@@ -19,6 +19,7 @@ pub(crate) mod nr {
     pub(crate) const RT_SIGACTION: usize = 134;
     pub(crate) const RT_SIGPROCMASK: usize = 135;
     pub(crate) const RT_SIGTIMEDWAIT: usize = 137;
+    pub(crate) const PRCTL: usize = 167;
     pub(crate) const CLONE: usize = 220;
     pub(crate) const EXECVE: usize = 221;
     pub(crate) const WAIT4: usize = 260;

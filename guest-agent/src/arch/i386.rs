@@ -16,6 +16,7 @@ pub(crate) mod nr {
     pub(crate) const WAIT4: usize = 114;
     pub(crate) const CLONE: usize = 120;
     pub(crate) const NANOSLEEP: usize = 162;
+    pub(crate) const PRCTL: usize = 172;
     pub(crate) const RT_SIGACTION: usize = 174;
     pub(crate) const RT_SIGPROCMASK: usize = 175;
     pub(crate) const RT_SIGTIMEDWAIT: usize = 177;

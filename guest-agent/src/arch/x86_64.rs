@@ -19,6 +19,7 @@ pub(crate) mod nr {
     pub(crate) const WAIT4: usize = 61;
     pub(crate) const KILL: usize = 62;
     pub(crate) const RT_SIGTIMEDWAIT: usize = 128;
+    pub(crate) const PRCTL: usize = 157;
     pub(crate) const EXIT_GROUP: usize = 231;
     pub(crate) const FACCESSAT: usize = 269;
     pub(crate) const PIPE2: usize = 293;

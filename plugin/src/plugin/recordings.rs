@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::MutexGuard;
 use protocol::{Answer, Name, Registers};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Plugin, State, Verdict, with};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     follow::News,
     host::{Host, Refusal},
     quiet::say,
-    recorder::{Effect, Event, Mode, Request, Why},
+    recorder::{Denied, Effect, Event, Mode, Request, Why},
 };
 
 /// A recording that begins where the guest stands.
@@ -31,6 +31,36 @@ pub(super) struct Current {
     files: Option<Files>,
     pub(super) name: String,
     began: Instant,
+    /// How what is recorded has ended, as told by the one that has the key.
+    pub(super) exit_status: Option<u8>,
+    pub(super) denied: Denials,
+}
+
+/// How often what was denied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Denials {
+    stop: u64,
+    toggle: u64,
+    key: u64,
+}
+
+impl Denials {
+    /// Counts it; the word for it in the events file.
+    fn count(&mut self, denied: Denied) -> &'static str {
+        let (count, word) = match denied {
+            Denied::Stop => (&mut self.stop, "stop"),
+            Denied::Toggle => (&mut self.toggle, "toggle"),
+            Denied::Key => (&mut self.key, "key"),
+        };
+        *count = count.saturating_add(1);
+        word
+    }
+
+    /// As it is in the events file; nothing where nothing was denied.
+    fn to_json(self) -> Option<Value> {
+        let Denials { stop, toggle, key } = self;
+        (stop + toggle + key > 0).then(|| json!({ "stop": stop, "toggle": toggle, "key": key }))
+    }
 }
 
 impl<H: Host> Plugin<H> {
@@ -61,6 +91,9 @@ impl<H: Host> Plugin<H> {
                 }
             }
         } else if effects.contains(&Effect::End) {
+            if let (Request::StopLocked { status, .. }, Some(current)) = (request, &mut state.current) {
+                current.exit_status = Some(status);
+            }
             let ended = if self.options.dry {
                 state.pretended = Mode::Off;
                 Ok(())
@@ -158,7 +191,8 @@ impl<H: Host> Plugin<H> {
             Some(files) => {
                 log::info!("recording {name}");
                 let snapshot_bytes = files.sizes().snapshot_bytes;
-                let mut fields = json!({ "name": name, "snapshot_bytes": snapshot_bytes });
+                let locked = state.recorder.is_locked();
+                let mut fields = json!({ "name": name, "snapshot_bytes": snapshot_bytes, "locked": locked });
                 if let Some(held) = held {
                     fields["held_seconds"] = held.as_secs_f64().into();
                 }
@@ -166,7 +200,8 @@ impl<H: Host> Plugin<H> {
             }
         }
         state.news.push(News::Began { name: c_text(&name) });
-        state.current = Some(Current { name, files, began: Instant::now() });
+        let (exit_status, denied) = (None, Denials::default());
+        state.current = Some(Current { name, files, began: Instant::now(), exit_status, denied });
         self.watch(state);
         self.decide(state, Event::Begun(self.now()))
     }
@@ -176,6 +211,15 @@ impl<H: Host> Plugin<H> {
         say!(state.lines, error, "no recording: {refusal}");
         state.events.chatter("refused", json!({ "why": refusal.to_string() }));
         self.decide(state, Event::NotBegun)
+    }
+
+    /// Something in the guest tried to end a recording that is locked.
+    pub(super) fn denied(&self, state: &mut State, denied: Denied) {
+        let Some(current) = &mut state.current else { return };
+        let what = current.denied.count(denied);
+        let name = &current.name;
+        say!(state.lines, warn, "{name} is locked, and goes on: the guest tried to end it ({what})");
+        state.events.chatter("denied", json!({ "name": name, "what": what }));
     }
 
     /// The name of the next recording.
@@ -203,18 +247,22 @@ impl<H: Host> Plugin<H> {
             instructions: sizes.instructions,
         });
         log::info!("{} is complete: {} instructions ({})", current.name, sizes.instructions, why.as_str());
-        state.events.record(
-            "ended",
-            json!({
-                "name": current.name,
-                "why": why.as_str(),
-                "instructions": sizes.instructions,
-                "snapshot_bytes": sizes.snapshot_bytes,
-                "log_bytes": sizes.log_bytes,
-                "seconds": seconds,
-                "dry": current.files.is_none(),
-            }),
-        );
+        let mut fields = json!({
+            "name": current.name,
+            "why": why.as_str(),
+            "instructions": sizes.instructions,
+            "snapshot_bytes": sizes.snapshot_bytes,
+            "log_bytes": sizes.log_bytes,
+            "seconds": seconds,
+            "dry": current.files.is_none(),
+        });
+        if let Some(status) = current.exit_status.filter(|_| why == Why::Guest) {
+            fields["exit_status"] = status.into();
+        }
+        if let Some(denied) = current.denied.to_json() {
+            fields["denied"] = denied;
+        }
+        state.events.record("ended", fields);
     }
 }
 
