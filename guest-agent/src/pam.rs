@@ -72,6 +72,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_user_put_into_the_environment_is_not_taken_for_pams() {
+        let users = ["PAM_TYPE=auth", "PAM_USER=root", "PAM_USER="];
+        let pams = ["PAM_SERVICE=sshd", "PAM_USER=ann", "PAM_TYPE=open_session"];
+        let both = [&users[..], &pams].concat();
+        assert_eq!(decided(&both, "ann"), "opened ann");
+        assert_eq!(decided(&both, "root"), "ignored");
+        let closing = [&["PAM_TYPE=open_session"][..], &pams[..2], &["PAM_TYPE=close_session"]].concat();
+        assert_eq!(decided(&closing, ""), "closed");
+    }
+
+    #[test]
     fn without_pams_variables_nothing_is_done() {
         assert_eq!(decided(&[], ""), "ignored");
         assert_eq!(decided(&["PAM_USER=ann"], ""), "ignored");

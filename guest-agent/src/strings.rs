@@ -75,14 +75,17 @@ impl<'a> Strings<'a> {
     }
 
     /// The value of a variable, if these are an environment's `NAME=value` strings; empty without it.
+    ///
+    /// Of several the last one counts, as for shells: `pam_exec.so` puts its own behind what users have set.
     pub fn variable(&self, name: &[u8]) -> &'a [u8] {
+        let mut last = b"".as_slice();
         for entry in self.clone() {
             match split_once(entry, b'=') {
-                (found, Some(value)) if same(found, name) => return value,
+                (found, Some(value)) if same(found, name) => last = value,
                 _ => {}
             }
         }
-        b""
+        last
     }
 
     /// Whether there is none left.
@@ -130,8 +133,9 @@ mod tests {
 
     #[test]
     fn a_variable_is_found_by_its_whole_name() {
-        let env = [c"PATHS=no", c"PATH=/bin:/sbin", c"EMPTY=", c"odd"].map(|text| Some(Text::from(text)));
-        let env = [env[0], env[1], env[2], env[3], None];
+        let env = [c"PATHS=no", c"PATH=/first", c"PATH=/bin:/sbin", c"EMPTY=", c"odd"];
+        let env = env.map(|text| Some(Text::from(text)));
+        let env = [env[0], env[1], env[2], env[3], env[4], None];
         let env = Strings::new(&env).expect("it ends");
         assert_eq!(env.variable(b"PATH"), b"/bin:/sbin");
         assert_eq!(env.variable(b"EMPTY"), b"");

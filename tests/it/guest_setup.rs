@@ -42,6 +42,22 @@ fn the_users_whose_sessions_are_recorded_can_be_chosen_and_none_be_left() {
     machine.traced(&["root_session_000", "root_session_001", "panda_session_002", "panda_session_003"]);
 }
 
+#[test]
+fn a_user_who_forges_pams_variables_is_recorded_under_the_own_name() {
+    let mut machine = Machine::start(warm_debian(), &["--sessions", "--nrec", "2"]);
+    // Some distributions have it so.
+    machine.run(
+        "root",
+        "sed -i '1i session required pam_env.so user_readenv=1' /etc/pam.d/sshd
+        recctrlu-setup pam --users panda
+        printf '%s\\n' 'PAM_USER DEFAULT=root' 'PAM_TYPE DEFAULT=auth' 'SEEN DEFAULT=yes' \\
+            >/home/panda/.pam_environment",
+    );
+    assert_eq!(machine.recorded(1), ["root_session"]);
+    assert_eq!(machine.run("panda", "echo $SEEN"), "yes\n", "the file is not read in this guest");
+    assert_eq!(machine.recorded(1), ["panda_session"]);
+}
+
 /// What there is to set up, and a note of the files as they are.
 const OWN: &str = r#"
 cat >/etc/systemd/system/demo.service <<END
@@ -64,7 +80,8 @@ esac
 END
 chmod 755 /etc/init.d/early
 systemctl daemon-reload
-printf '%s\n' '# jobs' 'HOME=/tmp' '* * * * * cat >wanted%a\tb' '* * * * * echo $SHELL >other' |
+printf '%s\n' '# jobs' 'HOME=/tmp' '* * * * * cat >wanted%a\tb' '* * * * * echo $SHELL >other' \
+    'SHELL=/bin/sh;touch${IFS}/tmp/owned' '0 0 1 1 * odd' |
     crontab -u panda -
 cat >/files <<'END'
 cd /etc; stat -c '%n %a %U %G' passwd shells init.d/* pam.d/* cron.d/*; cat passwd shells init.d/early pam.d/sshd
@@ -127,6 +144,12 @@ fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
     // Sessions are not counted in this run.
     machine.run("panda", "true");
 
+    // As programs do that change the file themselves.
+    let locked = "cp /etc/passwd /tmp; printf $$ >/etc/passwd.lock
+        recctrlu-setup shell panda 2>/dev/null; echo $?
+        rm /etc/passwd.lock; cmp /tmp/passwd /etc/passwd && recctrlu-setup list";
+    assert_eq!(machine.run("root", locked), "1\npam sshd\n");
+
     machine.run("root", "recctrlu-setup shell panda && recctrlu-setup shell panda");
     assert_eq!(machine.run("panda", "echo $SHELL $0"), "/bin/bash /bin/bash\n");
     assert_eq!(machine.recorded(1), ["panda_shell"]);
@@ -164,6 +187,7 @@ fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
         ("cron ann job", "the user \"ann\" has no crontab"),
         ("rc nosuch", "there is no /etc/init.d/nosuch"),
         ("shell ../x", "\"../x\" is no name that can be set up; `recctrlu-setup help` shows how"),
+        ("cron panda odd", "is no shell that can be set up"),
         ("remove shell panda", "the shell of \"panda\" is not set up"),
     ] {
         let said = machine.fail("root", &format!("recctrlu-setup {arguments}"));
@@ -190,6 +214,12 @@ printf '%s\n' '#!/bin/sh' 'echo "early $1"' >/etc/init.d/early
 chmod 755 /etc/init.d/early
 echo '0 0 * * * echo job' | crontab -
 cp -a /etc /var /tmp
+
+# As busybox does while it changes the file.
+: >/etc/passwd+
+recctrlu-setup shell root 2>/dev/null && echo 'changed under somebody'
+rm /etc/passwd+
+cmp /tmp/etc/passwd /etc/passwd
 
 for what in 'pam --users ann login' 'shell root' 'cron root job' 'rc early'; do recctrlu-setup $what; done
 recctrlu-setup list
