@@ -13,8 +13,8 @@ use crate::rec::mib;
 use crate::target::Target;
 use crate::terminal::list;
 use crate::vm::{
-    Attached, Base, DiskError, NoMemory, Overlays, PortError, PortForward, ProcessError, Reach, check_memory,
-    drive, how_many, network,
+    Attached, Base, DiskError, Formats, ImageArgs, NoMemory, Overlays, PortError, PortForward, ProcessError,
+    Reach, check_memory, drive, how_many, network,
 };
 
 /// Boot a disk image to change it, without recording
@@ -29,6 +29,9 @@ pub struct Args {
     /// The disk image
     #[arg(short, long, value_name = "IMAGE")]
     disk: PathBuf,
+
+    #[command(flatten)]
+    image: ImageArgs,
 
     /// Boot this kernel [default: the disk's own boot loader]
     #[arg(long, value_name = "FILE")]
@@ -147,7 +150,9 @@ impl Args {
 
     fn maintain(&self, context: &Context) -> Result<Exit, MaintError> {
         let interrupt = Interrupt::catch()?;
-        let base = Base::inspect(&self.disk)?;
+        let formats = Formats::of(&context.home);
+        let format = formats.decide(&self.disk, self.image.format)?;
+        let base = Base::inspect(&self.disk, format, self.image.below())?;
         let read_only = |error| MaintError::ReadOnly { image: base.path.clone(), error };
         OpenOptions::new().read(true).write(true).open(&base.path).map_err(read_only)?;
         // First of all: a run that is about to end is about to leave a trace.
@@ -164,6 +169,8 @@ impl Args {
             writeln!(io::stdout(), "{}", crate::vm::shell(&command))?;
             return Ok(Exit::Done);
         }
+        // What the guest writes to its beginning must not change it.
+        formats.remember(&base.path, base.format)?;
         eprintln!("pandacap: overlays on {} become invalid once it is changed", base.path.display());
         for forward in &forwards {
             eprintln!("port {} of the guest is port {} of this machine", forward.guest, forward.host);
@@ -199,7 +206,7 @@ impl Args {
                 .map(str::to_owned)
                 .to_vec();
         args.push(self.mem.to_string());
-        args.extend(drive(&base.path.to_string_lossy(), &base.format));
+        args.extend(drive(&base.path.to_string_lossy(), base.format));
         args.extend(network("e1000", forwards, self.net));
         if let Some(kernel) = &self.kernel {
             args.extend(["-kernel".to_owned(), kernel.to_string_lossy().into_owned()]);

@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::rec::mib as mib_of;
 use crate::target::Target;
 use crate::terminal::complain;
-use crate::vm::{Nic, Overlays, PortForward, Reach};
+use crate::vm::{ImageArgs, Nic, Overlays, PortForward, Reach};
 
 /// What can be done about guests.
 #[derive(Debug, Subcommand)]
@@ -48,9 +48,13 @@ pub enum Command {
         /// The guest's name
         name: String,
 
-        /// The image (qcow2, raw, or what else qemu-img reads)
+        /// The image (raw or qcow2)
         #[arg(long, value_name = "IMAGE")]
         disk: PathBuf,
+
+        /// How it is to be taken
+        #[command(flatten)]
+        image: ImageArgs,
 
         /// The kernel that PANDA loads [default: the disk's own boot loader]
         #[arg(long, value_name = "FILE")]
@@ -163,10 +167,22 @@ impl Command {
                 let guest = build(context, recipe, name.as_deref())?;
                 show(&guest, context.json)?;
             }
-            Command::Import { name, disk, kernel, initrd, append, target, mem, nic, booted } => {
+            Command::Import { name, disk, image, kernel, initrd, append, target, mem, nic, booted } => {
                 let booted = booted.map_or(Sign::Ssh(22), Sign::Console);
                 let (initramfs, nic) = (initrd, Some(nic));
-                let what = Import { disk, kernel, initramfs, append, target, memory_mib: mem, nic, booted };
+                let (format, below, memory_mib) = (image.format, image.below(), mem);
+                let what = Import {
+                    disk,
+                    format,
+                    below,
+                    kernel,
+                    initramfs,
+                    append,
+                    target,
+                    memory_mib,
+                    nic,
+                    booted,
+                };
                 show(&import(&context.home, &name, what)?, context.json)?;
             }
             Command::Shrink { name, force } => {
@@ -277,7 +293,7 @@ fn list(context: &Context) -> Result<(), Error> {
             manifest.target.to_string(),
             format!("{} MiB", manifest.memory_mib),
             HumanBytes(guest.bytes()).to_string(),
-            manifest.disk.as_ref().map_or("-".to_owned(), |disk| disk.format.clone()),
+            manifest.disk.as_ref().map_or("-".to_owned(), |disk| disk.format.to_string()),
             nic(manifest, "-"),
             origin(&manifest.origin),
         ]);

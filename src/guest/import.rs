@@ -14,7 +14,7 @@ use crate::digest::{self, FileDigest};
 use crate::files;
 use crate::progress::Progress;
 use crate::target::Target;
-use crate::vm::{Base, Nic, Overlays};
+use crate::vm::{Base, Below, Format, Formats, Nic, Overlays};
 
 const KERNEL: &str = "vmlinuz";
 const INITRAMFS: &str = "initrd";
@@ -26,6 +26,8 @@ const WORK: &str = ".shrink";
 #[derive(Clone, Debug)]
 pub(super) struct Import {
     pub(super) disk: PathBuf,
+    pub(super) format: Option<Format>,
+    pub(super) below: Below<'static>,
     pub(super) kernel: Option<PathBuf>,
     pub(super) initramfs: Option<PathBuf>,
     pub(super) append: String,
@@ -37,7 +39,8 @@ pub(super) struct Import {
 
 /// Makes a guest `name` of an image, which is copied; of one that cannot be booted nothing is made.
 pub(super) fn import(home: &Path, name: &str, what: Import) -> Result<Guest, GuestError> {
-    let base = Base::inspect(&what.disk)?;
+    let formats = Formats::of(home);
+    let base = Base::inspect(&what.disk, formats.decide(&what.disk, what.format)?, what.below)?;
     let draft = Draft::claim(home, name)?;
     let copy = |from: &Option<PathBuf>, to: &str| -> Result<Option<String>, GuestError> {
         let Some(from) = from else { return Ok(None) };
@@ -50,7 +53,7 @@ pub(super) fn import(home: &Path, name: &str, what: Import) -> Result<Guest, Gue
         let _progress = Progress::waiting(&format!("copying {}", base.path.display()));
         // Converted, for an image may lean on others that are not copied.
         let mut convert = Command::new("qemu-img");
-        convert.args(["convert", "-f", &base.format, "-O", "qcow2"]).arg(&base.path);
+        convert.args(["convert", "-f", base.format.name(), "-O", "qcow2"]).arg(&base.path);
         tool::run(convert.arg(draft.folder().join(DISK)))?;
     }
     let manifest = GuestManifest {
@@ -60,13 +63,16 @@ pub(super) fn import(home: &Path, name: &str, what: Import) -> Result<Guest, Gue
         kernel,
         initramfs,
         append: what.append,
-        disk: Some(Disk { file: DISK.into(), format: "qcow2".to_owned(), bytes: base.virtual_bytes }),
+        disk: Some(Disk { file: DISK.into(), format: Format::Qcow2, bytes: base.virtual_bytes }),
         nic: what.nic,
         booted: what.booted,
         login: None,
-        origin: Origin::Imported { from: base.path },
+        origin: Origin::Imported { from: base.path.clone() },
         files: BTreeMap::new(),
     };
+    formats
+        .remember(&base.path, base.format)
+        .map_err(|error| GuestError::Files { folder: home.to_owned(), error })?;
     draft.finish(manifest, false)
 }
 
@@ -77,7 +83,7 @@ pub(super) fn shrink(guest: Guest, home: &Path, force: bool) -> Result<(u64, u64
     let Some((mut disk, image)) = guest.manifest.disk.clone().zip(guest.disk()) else {
         return Err(GuestError::NoDisk(guest.name));
     };
-    Base::inspect(&image)?;
+    Base::inspect(&image, disk.format, Below::Nothing)?;
     let traces = Overlays::of(home).on(&image).map_err(files)?;
     if !force && !traces.is_empty() {
         return Err(GuestError::Needed { name: guest.name, traces: traces.len() });
@@ -103,7 +109,7 @@ pub(super) fn shrink(guest: Guest, home: &Path, force: bool) -> Result<(u64, u64
         let mut convert = Command::new("qemu-img");
         tool::run(convert.arg("convert").args(more).arg(from).arg(to)).map(drop)
     };
-    convert(&["-f", &disk.format, "-O", "raw"], &image, &raw)?;
+    convert(&["-f", disk.format.name(), "-O", "raw"], &image, &raw)?;
     if is_ext(&raw).map_err(files)? {
         tool::run(Command::new("e2fsck").args(["-f", "-p", "-E", "discard"]).arg(&raw))?;
     }
@@ -112,7 +118,7 @@ pub(super) fn shrink(guest: Guest, home: &Path, force: bool) -> Result<(u64, u64
         (fs::metadata(&image).map_err(files)?.len(), FileDigest::of(&small).map_err(files)?);
     let bytes = after.bytes;
     disk.file = DISK.into();
-    disk.format = "qcow2".to_owned();
+    disk.format = Format::Qcow2;
     manifest.files.insert(DISK.to_owned(), after);
     manifest.disk = Some(disk);
     let text = serde_json::to_vec_pretty(&manifest).map_err(|error| files(error.into()))?;

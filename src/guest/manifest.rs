@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::apt::Package;
 use crate::digest::FileDigest;
 use crate::target::Target;
-use crate::vm::{Nic, PortForward, Protocol};
+use crate::vm::{Format, Nic, PortForward, Protocol};
 
 /// The manifest's name in a guest's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -51,8 +51,8 @@ pub struct GuestManifest {
 pub struct Disk {
     /// The image's name in the guest's folder, or the whole path of one that was linked.
     pub file: PathBuf,
-    /// Its format, as `qemu-img` calls it.
-    pub format: String,
+    /// Its format.
+    pub format: Format,
     /// The disk's size in bytes, as the guest sees it.
     pub bytes: u64,
 }

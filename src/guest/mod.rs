@@ -29,7 +29,7 @@ pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
 use crate::target::Target;
-use crate::vm::{DiskError, Machine, Overlays, how_many};
+use crate::vm::{Base, Below, DiskError, Machine, Overlays, how_many};
 
 /// Why there is no guest to boot.
 #[derive(Debug, thiserror::Error)]
@@ -238,6 +238,12 @@ impl Guest {
     pub fn disk(&self) -> Option<PathBuf> {
         // A path that is whole stays what it is.
         Some(self.folder.join(&self.manifest.disk.as_ref()?.file))
+    }
+
+    /// Its disk image, looked at.
+    pub fn base(&self) -> Result<Option<Base>, DiskError> {
+        let disk = self.disk().zip(self.manifest.disk.as_ref());
+        disk.map(|(path, disk)| Base::inspect(&path, disk.format, Below::Nothing)).transpose()
     }
 
     /// The machine that it is meant for.

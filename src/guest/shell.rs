@@ -5,7 +5,7 @@ use std::io;
 use super::{Guest, GuestError, WarmError, WarmKey};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
-use crate::vm::{Attached, Base, Boot, Outside, PortForward, Reach};
+use crate::vm::{Attached, Boot, Outside, PortForward, Reach};
 
 const OVERLAY: &str = "disk.qcow2";
 
@@ -17,19 +17,18 @@ pub(super) fn shell(
     reach: Reach,
     interrupt: &Interrupt,
 ) -> Result<bool, GuestError> {
-    let Some(disk) = guest.disk() else { return Err(GuestError::NoDisk(guest.name.clone())) };
+    let Some(disk) = guest.base()? else { return Err(GuestError::NoDisk(guest.name.clone())) };
     let machine = guest.machine();
     let warm = match reach {
         Reach::Restricted => guest.warm(&WarmKey::of(guest, &machine, panda, None)?),
         // Its routes are those that it was given when it booted.
         Reach::Open => None,
     };
-    let base = warm.as_ref().and_then(|warm| warm.disk.clone()).unwrap_or(disk);
+    let base = warm.as_ref().map(|warm| warm.base(guest)).transpose()?.flatten().unwrap_or(disk);
     let forwards: Vec<_> =
         forwards.iter().map(|forward| forward.ready()).collect::<Result<_, _>>().map_err(WarmError::Port)?;
     let files = |error: io::Error| GuestError::Files { folder: guest.folder.clone(), error };
     let folder = tempfile::tempdir().map_err(files)?;
-    let base = Base::inspect(&base)?;
     let _hold = base.hold()?;
     base.overlay(folder.path(), OVERLAY)?;
 

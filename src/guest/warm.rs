@@ -16,7 +16,8 @@ use crate::panda::Panda;
 use crate::terminal::last_lines;
 use crate::trace::is_left;
 use crate::vm::{
-    Base, Boot, DiskError, Machine, Outside, Overlays, PortError, Process, ProcessError, Sign, Signs,
+    Base, Below, Boot, DiskError, Format, Machine, Outside, Overlays, PortError, Process, ProcessError, Sign,
+    Signs,
 };
 
 /// The files of a warm state.
@@ -84,6 +85,20 @@ pub struct WarmKey {
     disk: Option<Base>,
 }
 
+impl Warm {
+    /// The disk, which leans on the guest's.
+    pub fn base(&self, guest: &Guest) -> Result<Option<Base>, DiskError> {
+        self.disk.as_ref().map(|disk| on_guests(disk, guest)).transpose()
+    }
+}
+
+/// The disk of a warm state of the guest's.
+fn on_guests(disk: &Path, guest: &Guest) -> Result<Base, DiskError> {
+    let own = guest.disk().unwrap_or_default();
+    let own = fs::canonicalize(&own).map_err(|error| DiskError::Unreadable { path: own, error })?;
+    Base::inspect(disk, Format::Qcow2, Below::Only(&own))
+}
+
 /// A saved state.
 #[derive(Clone, Debug)]
 pub struct Warm {
@@ -111,7 +126,7 @@ impl WarmKey {
             kernel: digest(&manifest.kernel),
             initramfs: initramfs.map(sha256).or_else(|| digest(&manifest.initramfs)),
             append: manifest.append.clone(),
-            disk: guest.disk().map(|disk| Base::inspect(&disk)).transpose()?,
+            disk: guest.base()?,
         })
     }
 
@@ -256,7 +271,7 @@ impl Guest {
             if !disk.is_file() {
                 return Ok(false);
             }
-            let base = Base::inspect(disk)?;
+            let base = on_guests(disk, self)?;
             let held = base.hold_alone();
             if matches!(held, Err(DiskError::Busy { .. })) {
                 return Ok(true);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bootstrap::Setting;
 use crate::target::Target;
-use crate::vm::{Nic, PluginSpec, PortForward, Reach};
+use crate::vm::{ImageArgs, Nic, PluginSpec, PortForward, Reach};
 
 /// Record what happens in a guest, and verify the recording
 ///
@@ -54,9 +54,12 @@ pub struct Args {
     )]
     pub(super) guest: String,
 
-    /// The disk image to boot (qcow2, raw, or what else qemu-img reads), as its first IDE disk
+    /// The disk image to boot (raw or qcow2), as its first IDE disk
     #[arg(short, long, value_name = "IMAGE", help_heading = "Machine")]
     pub(super) disk: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) image: ImageArgs,
 
     /// Boot this kernel [default: the disk's own boot loader]
     #[arg(long, value_name = "FILE", requires = "disk", help_heading = "Machine")]

@@ -189,7 +189,7 @@ impl Run<'_> {
     /// Notes with every image below the trace's disk that the trace needs it.
     fn note(&self, base: &Base, trace: &str) -> Result<(), RecError> {
         let folder = self.out.join(trace);
-        Ok(base.chain()?.iter().try_for_each(|image| self.overlays.note(image, &folder))?)
+        Ok(base.chain().try_for_each(|image| self.overlays.note(image, &folder))?)
     }
 }
 

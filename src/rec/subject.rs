@@ -19,7 +19,7 @@ use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::target::Target;
 use crate::trace::GuestId;
-use crate::vm::{Base, Boot, Machine, Nic, Overlays, Reach};
+use crate::vm::{Base, Boot, Formats, Machine, Nic, Overlays, Reach};
 
 /// The memory of an image that is no guest of pandacap's, in MiB, if nobody says.
 const MEMORY_MIB: u32 = 512;
@@ -64,7 +64,7 @@ impl Subject {
     /// The guest that was asked for.
     pub(super) fn of(args: &Args, context: &Context) -> Result<Subject, RecError> {
         let mut subject = match &args.disk {
-            Some(image) => Subject::image(args, image)?,
+            Some(image) => Subject::image(args, image, context)?,
             None if args.guest == tiny::RECIPE && args.bootstrap.is_some() => {
                 return Err(RecError::TinyBootstrap);
             }
@@ -110,8 +110,8 @@ impl Subject {
     fn guest(guest: Guest) -> Result<Subject, RecError> {
         let manifest = &guest.manifest;
         let mut files = manifest.files.clone();
-        let kind = match guest.disk() {
-            Some(disk) => Kind::Disk(Base::inspect(&disk)?),
+        let kind = match guest.base()? {
+            Some(base) => Kind::Disk(base),
             None => {
                 let agent = dist::find("recctrlu", manifest.target)?;
                 files.insert("recctrlu".to_owned(), FileDigest::of(&agent)?);
@@ -133,12 +133,16 @@ impl Subject {
     }
 
     /// An image of the user's.
-    fn image(args: &Args, image: &Path) -> Result<Subject, RecError> {
+    fn image(args: &Args, image: &Path, context: &Context) -> Result<Subject, RecError> {
         let target = args.target.unwrap_or_default();
         if !matches!(target, Target::X86_64 | Target::I386) {
             return Err(RecError::Target(target));
         }
-        let base = Base::inspect(image)?;
+        let formats = Formats::of(&context.home);
+        let base = Base::inspect(image, formats.decide(image, args.image.format)?, args.image.below())?;
+        if !args.dry_run {
+            formats.remember(&base.path, base.format)?;
+        }
         let mut files = BTreeMap::new();
         let mut file = |name: &str, path: &Option<PathBuf>| -> Result<Option<PathBuf>, RecError> {
             let Some(path) = path else { return Ok(None) };
@@ -199,8 +203,10 @@ impl Subject {
             }
             found => found,
         };
-        if let (Kind::Disk(base), Some(Warm { disk: Some(disk), .. })) = (&mut self.kind, &found) {
-            *base = Base::inspect(disk)?;
+        if let (Kind::Disk(base), Some(warm)) = (&mut self.kind, &found)
+            && let Some(warm) = warm.base(guest)?
+        {
+            *base = warm;
         }
         self.warm = found;
         Ok(())

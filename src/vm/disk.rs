@@ -9,6 +9,10 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use super::format::Format;
+use super::qcow2::{Header, LONGEST, Malformed};
+use crate::files;
+
 /// The least that a disk can be written by, in bytes.
 const SECTOR: u64 = 512;
 
@@ -18,14 +22,28 @@ const SECTOR: u64 = 512;
 pub struct Base {
     /// Where it is.
     pub path: PathBuf,
-    /// Its format, as `qemu-img` calls it.
-    pub format: String,
+    /// Its format.
+    pub format: Format,
     /// The disk's size in bytes, as the guest sees it.
     pub virtual_bytes: u64,
     /// The file's size in bytes.
     pub bytes: u64,
     /// When the file was last written to.
     pub modified: Timestamp,
+    /// The images below it, by their whole paths.
+    #[serde(skip)]
+    below: Vec<PathBuf>,
+}
+
+/// What may be below an image.
+#[derive(Clone, Copy, Debug)]
+pub enum Below<'a> {
+    /// Nothing: it may be a stranger's, and name any file of ours.
+    Nothing,
+    /// Images in its own folder, under their own names.
+    Beside,
+    /// This image and nothing else.
+    Only(&'a Path),
 }
 
 /// Why an image cannot be used.
@@ -63,6 +81,61 @@ pub enum DiskError {
         /// How that shows.
         what: String,
     },
+    /// It is of a format that is not taken.
+    #[error(
+        "the image {} is {what}, and pandacap takes raw and qcow2; if you trust it, make one of it with \
+         `qemu-img convert`", .path.display()
+    )]
+    Foreign {
+        /// The image.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// It looks like another format than the last time.
+    #[error(
+        "the image {} was {known} before and does not look so any more, which its guest may have brought about; \
+         say which it is with --format", .path.display()
+    )]
+    Changed {
+        /// The image.
+        path: PathBuf,
+        /// What it was.
+        known: Format,
+    },
+    /// Its header is none.
+    #[error("the image {} is no qcow2: {error}", .path.display())]
+    Malformed {
+        /// The image.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: Malformed,
+    },
+    /// Its content is elsewhere.
+    #[error("the image {} has its content in an external data file, which may be any of yours", .0.display())]
+    DataFile(PathBuf),
+    /// It leans on another one.
+    #[error(
+        "the image {} has a backing file, {}, which may be any of yours; --allow-backing takes images that are \
+         beside it, `qemu-img convert` makes one of both where you trust them", .path.display(), .backing.display()
+    )]
+    Backing {
+        /// The image.
+        path: PathBuf,
+        /// What it leans on.
+        backing: PathBuf,
+    },
+    /// It leans on something that it may not lean on.
+    #[error("the image {} has the backing file {}, {why}", .path.display(), .backing.display())]
+    BadBacking {
+        /// The image.
+        path: PathBuf,
+        /// What it leans on.
+        backing: PathBuf,
+        /// What is wrong with that.
+        why: &'static str,
+    },
     /// Too new for PANDA.
     #[error(
         "the image {} uses {feature}, which PANDA's QEMU does not know; convert it with \
@@ -94,33 +167,31 @@ const GPT: u8 = 0xee;
 pub struct Hold(#[expect(dead_code, reason = "the lock goes with the file")] File);
 
 impl Base {
-    /// Looks at the image at `path`: what it is, and whether it is all there.
-    pub fn inspect(path: &Path) -> Result<Base, DiskError> {
+    /// Looks at the image at `path`: what it is, what it leans on, and whether it is all there. Nothing opens another
+    /// file for its sake before that is allowed.
+    pub fn inspect(path: &Path, format: Format, below: Below<'_>) -> Result<Base, DiskError> {
         let unreadable = |error| DiskError::Unreadable { path: path.to_owned(), error };
         // A whole path cannot be mistaken for the address of a disk elsewhere, like `nbd:...`.
         let path = fs::canonicalize(path).map_err(unreadable)?;
         let unreadable = |error| DiskError::Unreadable { path: path.clone(), error };
-        let file = File::open(&path).map_err(unreadable)?;
+        let file = files::open(&path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(unreadable(io::Error::other("not a regular file")));
-        }
-        let mut info = Command::new("qemu-img");
-        let info = said(info.args(["info", "--output=json"]).arg(&path), "read", &path)?;
-        let info: Info = parse(&info.stdout, &path)?;
-        if info.encrypted || info.format == "luks" {
-            return Err(DiskError::Encrypted(path));
-        }
-        let base = Base {
-            format: info.format,
-            virtual_bytes: info.virtual_size,
+        let mut base = Base {
+            format,
+            virtual_bytes: metadata.len(),
             bytes: metadata.len(),
             modified: metadata.modified().ok().and_then(|time| time.try_into().ok()).unwrap_or_default(),
             path: path.clone(),
+            below: Vec::new(),
         };
-        match base.format.as_str() {
-            "qcow2" => base.check_qcow2(&info.specific.data)?,
-            "raw" => {
+        match format {
+            Format::Qcow2 => {
+                let header = header(file, &path)?;
+                base.virtual_bytes = header.virtual_bytes;
+                base.below = chain(&path, header, below)?;
+                base.check_qcow2()?;
+            }
+            Format::Raw => {
                 if !base.bytes.is_multiple_of(SECTOR) || base.bytes == 0 {
                     let what = format!("it has {} bytes, which are no whole sectors", base.bytes);
                     return Err(DiskError::Truncated { path, what });
@@ -129,34 +200,20 @@ impl Base {
                     return Err(DiskError::Truncated { path, what });
                 }
             }
-            _ => {}
         }
         Ok(base)
     }
 
     /// The image and those below it, on which it depends in turn, by their whole paths.
-    pub fn chain(&self) -> Result<Vec<PathBuf>, DiskError> {
-        let mut info = Command::new("qemu-img");
-        info.args(["info", "-U", "--backing-chain", "--output=json", "-f", &self.format]).arg(&self.path);
-        let chain: Vec<Link> = parse(&said(&mut info, "read", &self.path)?.stdout, &self.path)?;
-        let whole = |link: Link| fs::canonicalize(&link.filename).unwrap_or(link.filename);
-        Ok(chain.into_iter().map(whole).collect())
+    pub fn chain(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.path).chain(&self.below)
     }
 
-    fn check_qcow2(&self, data: &Features) -> Result<(), DiskError> {
-        let path = || self.path.clone();
-        let news = [
-            (data.compression.as_deref() == Some("zstd"), "zstd compression"),
-            (data.extended_l2, "extended L2 entries"),
-            (data.data_file.is_some(), "an external data file"),
-        ];
-        if let Some((_, feature)) = news.into_iter().find(|(used, _)| *used) {
-            return Err(DiskError::TooNew { path: path(), feature });
-        }
+    fn check_qcow2(&self) -> Result<(), DiskError> {
         let mut check = Command::new("qemu-img");
         check.args(["check", "--output=json", "-f", "qcow2"]).arg(&self.path);
         let output = check.output().map_err(DiskError::Tool)?;
-        let damaged = |what| DiskError::Truncated { path: path(), what };
+        let damaged = |what| DiskError::Truncated { path: self.path.clone(), what };
         match output.status.code() {
             // 3: space is wasted, nothing is wrong.
             Some(0 | 3) => {}
@@ -185,7 +242,7 @@ impl Base {
         let path = self.path.to_string_lossy().into_owned();
         // A quarter of the usual: a guest writes little, here and there, and every trace keeps it.
         let fine = "cluster_size=16k";
-        ["create", "-q", "-f", "qcow2", "-o", fine, "-b", &path, "-F", &self.format, name]
+        ["create", "-q", "-f", "qcow2", "-o", fine, "-b", &path, "-F", self.format.name(), name]
             .map(str::to_owned)
             .into()
     }
@@ -209,6 +266,64 @@ impl Base {
             Err(error) => Err(unreadable(error.into())),
         }
     }
+}
+
+/// Reads the header of a qcow2 that is one file, which PANDA can boot.
+fn header(file: File, path: &Path) -> Result<Header, DiskError> {
+    let path = || path.to_owned();
+    let mut head = Vec::new();
+    let read = file.take(LONGEST as u64).read_to_end(&mut head);
+    read.map_err(|error| DiskError::Unreadable { path: path(), error })?;
+    match Header::parse(&head).map_err(|error| DiskError::Malformed { path: path(), error })? {
+        Header { encrypted: true, .. } => Err(DiskError::Encrypted(path())),
+        Header { data_file: true, .. } => Err(DiskError::DataFile(path())),
+        Header { news: Some(feature), .. } => Err(DiskError::TooNew { path: path(), feature }),
+        header => Ok(header),
+    }
+}
+
+/// The images below the one at the whole path `top`, if they may be there.
+fn chain(top: &Path, header: Header, below: Below<'_>) -> Result<Vec<PathBuf>, DiskError> {
+    let (mut images, mut image, mut next) = (Vec::new(), top.to_owned(), header.backing);
+    while let Some(backing) = next {
+        let format = backing.format.as_deref();
+        let name = PathBuf::from(backing.name);
+        let bad = |why| DiskError::BadBacking { path: image.clone(), backing: name.clone(), why };
+        if matches!(below, Below::Nothing) {
+            return Err(DiskError::Backing { path: image, backing: name });
+        }
+        // What is before the first slash may be a protocol.
+        let first = name.as_os_str().as_encoded_bytes().split(|&byte| byte == b'/').next();
+        if first.is_some_and(|first| first.contains(&b':')) {
+            return Err(bad("which is not the plain name of a file"));
+        }
+        // QEMU opens it by its name: that has to lead there without links, which could lead elsewhere by then.
+        let place = image.parent().unwrap_or(Path::new("/")).join(&name);
+        let there =
+            fs::canonicalize(&place).map_err(|error| DiskError::Unreadable { path: place.clone(), error })?;
+        let allowed = match below {
+            Below::Only(only) => there == only,
+            _ => there.as_os_str() == place.as_os_str() && there.parent() == top.parent(),
+        };
+        if !allowed {
+            return Err(bad("which is not beside it"));
+        }
+        if there == top || images.contains(&there) {
+            return Err(bad("which leads back to itself"));
+        }
+        let format =
+            format.ok_or_else(|| bad("and does not say the format of that (see `qemu-img rebase -u -F`)"))?;
+        let file =
+            files::open(&there).map_err(|error| DiskError::Unreadable { path: there.clone(), error })?;
+        next = match format {
+            b"raw" => None,
+            b"qcow2" => self::header(file, &there)?.backing,
+            _ => return Err(bad("which is neither raw nor qcow2")),
+        };
+        images.push(there.clone());
+        image = there;
+    }
+    Ok(images)
 }
 
 /// Where the content of a raw image ends, as its file system or partition table says.
@@ -260,39 +375,6 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a [u8], path: &Path) -> Result<T, DiskE
         path: path.to_owned(),
         said: error.to_string(),
     })
-}
-
-/// One image of a chain.
-#[derive(Deserialize)]
-struct Link {
-    filename: PathBuf,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Info {
-    format: String,
-    virtual_size: u64,
-    #[serde(default)]
-    encrypted: bool,
-    #[serde(default, rename = "format-specific")]
-    specific: Specific,
-}
-
-#[derive(Default, Deserialize)]
-struct Specific {
-    #[serde(default)]
-    data: Features,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-struct Features {
-    #[serde(default, rename = "compression-type")]
-    compression: Option<String>,
-    #[serde(default)]
-    extended_l2: bool,
-    data_file: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -2,11 +2,13 @@
 
 mod booted;
 mod disk;
+mod format;
 mod host;
 mod net;
 mod overlays;
 mod plugin;
 mod process;
+mod qcow2;
 mod qmp;
 mod tail;
 
@@ -16,12 +18,14 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 pub use self::booted::{PANIC, Sign, Signs};
-pub use self::disk::{Base, DiskError, Hold};
+pub use self::disk::{Base, Below, DiskError, Hold};
+pub use self::format::{Format, Formats, ImageArgs};
 pub use self::host::{NoMemory, NoSpace, available_memory, check_memory, check_space, free_space};
 pub use self::net::{Nic, PortError, PortForward, Protocol, Reach, network};
 pub use self::overlays::{Overlays, how_many};
 pub use self::plugin::{NoPlugin, PluginSpec};
 pub use self::process::{Attached, Process, ProcessError};
+pub use self::qcow2::{Backing, Header, Malformed};
 pub use self::tail::Tail;
 
 /// The name of the QMP socket in the folder where PANDA runs.
@@ -86,7 +90,7 @@ pub struct Outside<'a> {
 }
 
 /// QEMU's arguments for the first IDE disk.
-pub fn drive(file: &str, format: &str) -> [String; 2] {
+pub fn drive(file: &str, format: Format) -> [String; 2] {
     // Within an option a comma is written twice.
     let file = file.replace(',', ",,");
     ["-drive".to_owned(), format!("file={file},format={format},if=ide")]
@@ -111,7 +115,7 @@ impl Machine {
         }
         if let Some(bytes) = self.disk_bytes {
             args.extend(match outside {
-                Some(outside) => drive(outside.overlay, "qcow2"),
+                Some(outside) => drive(outside.overlay, Format::Qcow2),
                 None => ["-drive".to_owned(), format!("driver=null-co,size={bytes},if=ide")],
             });
         }

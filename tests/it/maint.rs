@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use assert_cmd::Command;
+use pandacap::vm::{Base, Below, Format};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 
@@ -40,9 +41,10 @@ fn an_image_that_traces_depend_on_is_changed_by_force_only() {
     let mut qemu_img = std::process::Command::new("qemu-img");
     qemu_img.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(&image).arg(&between);
     assert!(qemu_img.status().unwrap().success());
-    rec(&between).args(["--name", "r"]).assert().success();
+    rec(&between).args(["--allow-backing", "--name", "r"]).assert().success();
     for image in [&between, &image] {
         maint(image)
+            .arg("--allow-backing")
             .assert()
             .code(1)
             .stderr(contains("the base of the disks of one trace").and(contains("--force")));
@@ -57,7 +59,7 @@ fn an_image_that_traces_depend_on_is_changed_by_force_only() {
 #[test]
 fn an_image_that_a_run_uses_is_left_alone() {
     let (_dir, image) = lab("");
-    let hold = pandacap::vm::Base::inspect(&image).unwrap();
+    let hold = Base::inspect(&image, Format::Raw, Below::Nothing).unwrap();
     let run = hold.hold().unwrap();
     maint(&image).assert().code(1).stderr(contains("in use by another pandacap"));
     drop(run);

@@ -14,7 +14,7 @@ use super::tool::{self, ToolError};
 use super::{Disk, Guest, GuestError, GuestManifest, Login, Origin, Package, SCHEMA, Sign};
 use crate::progress::Progress;
 use crate::target::Target;
-use crate::vm::Nic;
+use crate::vm::{Format, Nic};
 
 /// The name of its recipe, and of the guest unless another is given.
 pub const RECIPE: &str = "debian";
@@ -80,7 +80,7 @@ pub(super) fn build(home: &Path, name: &str, agent: &Path) -> Result<Guest, Gues
         kernel: Some(KERNEL.to_owned()),
         initramfs: Some(INITRAMFS.to_owned()),
         append: APPEND.to_owned(),
-        disk: Some(Disk { file: DISK.into(), format: "qcow2".to_owned(), bytes: DISK_BYTES }),
+        disk: Some(Disk { file: DISK.into(), format: Format::Qcow2, bytes: DISK_BYTES }),
         nic: Nic::from_str("e1000").ok(),
         booted: Sign::Ssh(22),
         login: Some(Login { user: "root".to_owned(), key: KEY.to_owned() }),
