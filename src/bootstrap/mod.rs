@@ -16,6 +16,7 @@ pub mod cli;
 mod command;
 mod disk;
 mod render;
+mod source;
 mod variables;
 
 use std::io;
@@ -86,6 +87,17 @@ pub enum BootstrapError {
     /// A name that cannot be put onto the disk.
     #[error("{}: not a plain file or folder, or its name is not UTF-8", .0.display())]
     Strange(PathBuf),
+    /// A link that leads to somebody else's files.
+    #[error("{} leads out of the bootstrap folder; put what is needed into the folder", .0.display())]
+    Outside(PathBuf),
+    /// More than a small disk can have.
+    #[error("{}: more than {most}, which is too much to bootstrap with", .path.display())]
+    TooMuch {
+        /// The folder, or a file in it.
+        path: PathBuf,
+        /// What it may have.
+        most: String,
+    },
     /// Two files would become one.
     #[error("{} and another file would both become {become_}: rename one", .path.display())]
     Clash {

@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
 
+use super::source::Source;
 use super::variables::{self, Setting};
 use super::{BootstrapError, Place};
-use crate::files;
 use crate::guest::startup::quoted;
 
 const ENVIRONMENT: &str = "bootstrap.env";
 const TEMPLATE: &str = ".j2";
+/// The most that one template may become, in bytes.
+const RENDERED: usize = 16 << 20;
+/// The most that a template may do, in minijinja's steps.
+const FUEL: u64 = 500_000;
 
 /// A bootstrap folder, and what it is to become.
 #[derive(Clone, Copy, Debug)]
@@ -29,35 +34,39 @@ pub struct Bootstrap<'a> {
 impl Bootstrap<'_> {
     /// Renders it into the empty folder `into`.
     ///
-    /// Links are followed. Files keep their permissions; scripts can be executed.
+    /// Links are followed within the bootstrap folder. Files keep their permissions, but for set-user-ID; scripts can
+    /// be executed.
     pub fn render(&self, into: &Path) -> Result<(), BootstrapError> {
-        let scripts = self.source.join("scripts");
-        if !scripts.is_dir() {
+        let source = Source::open(self.source)?;
+        let scripts = Path::new("scripts");
+        if !source.metadata(scripts)?.is_some_and(|scripts| scripts.is_dir()) {
             return Err(BootstrapError::NoScripts(self.source.to_owned()));
         }
-        let variables = variables::read(self.source, self.settings)?;
-        let rendering = Rendering { templates: templates(), variables };
+        let variables = variables::read(&source, self.settings)?;
+        let rendering = Rendering { source: &source, templates: templates(), variables };
 
         write_runner(into)?;
         for name in [ENVIRONMENT.to_owned(), format!("{ENVIRONMENT}{TEMPLATE}")] {
-            let environment = self.source.join(&name);
-            if environment.exists() {
-                rendering.file(&environment, &into.join(ENVIRONMENT))?;
+            if source.metadata(Path::new(&name))?.is_some() {
+                rendering.file(Path::new(&name), &into.join(ENVIRONMENT))?;
             }
         }
         let into_scripts = into.join("scripts");
         make_folder(&into_scripts)?;
-        for (name, path) in entries(&scripts)? {
+        for (name, path) in source.entries(scripts)? {
             let (only, target) =
-                script_name(&name).ok_or_else(|| BootstrapError::ScriptName(path.clone()))?;
+                script_name(&name).ok_or_else(|| BootstrapError::ScriptName(source.path(&path)))?;
             if only.is_none_or(|only| only == self.place) {
                 let target = into_scripts.join(target);
                 rendering.file(&path, &target)?;
                 set_mode(&target, 0o755)?;
             }
         }
-        let (files, into_files) = (self.source.join("files"), into.join("files"));
-        if files.exists() { rendering.folder(&files, &into_files) } else { make_folder(&into_files) }
+        let (files, into_files) = (Path::new("files"), into.join("files"));
+        match source.metadata(files)? {
+            Some(_) => rendering.folder(files, &into_files),
+            None => make_folder(&into_files),
+        }
     }
 }
 
@@ -81,7 +90,8 @@ fn script_name(name: &str) -> Option<(Option<Place>, &str)> {
     (plain && numbered && name.ends_with(".sh")).then_some((place, name))
 }
 
-struct Rendering {
+struct Rendering<'a> {
+    source: &'a Source,
     templates: Environment<'static>,
     variables: BTreeMap<String, Value>,
 }
@@ -89,6 +99,7 @@ struct Rendering {
 fn templates() -> Environment<'static> {
     let mut templates = Environment::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
+    templates.set_fuel(Some(FUEL));
     templates.set_keep_trailing_newline(true);
     templates.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     templates.add_filter("sh", shell_word);
@@ -103,11 +114,11 @@ fn shell_word(value: &Value) -> Result<String, minijinja::Error> {
     Ok(String::from_utf8_lossy(&quoted(value.to_string().as_ref())).into_owned())
 }
 
-impl Rendering {
+impl Rendering<'_> {
     fn folder(&self, from: &Path, to: &Path) -> Result<(), BootstrapError> {
         make_folder(to)?;
-        for (name, path) in entries(from)? {
-            if path.is_dir() {
+        for (name, path) in self.source.entries(from)? {
+            if self.source.metadata(&path)?.is_some_and(|path| path.is_dir()) {
                 self.folder(&path, &to.join(name))?;
             } else {
                 self.file(&path, &to.join(name.strip_suffix(TEMPLATE).unwrap_or(&name)))?;
@@ -118,29 +129,33 @@ impl Rendering {
 
     /// Copies a file, or what a template becomes.
     fn file(&self, from: &Path, to: &Path) -> Result<(), BootstrapError> {
-        let metadata = fs::metadata(from).map_err(BootstrapError::file("read", from))?;
-        if !metadata.is_file() {
-            return Err(BootstrapError::Strange(from.to_owned()));
-        }
         if to.exists() {
             let become_ = to.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            return Err(BootstrapError::Clash { path: from.to_owned(), become_ });
+            return Err(BootstrapError::Clash { path: self.source.path(from), become_ });
         }
+        let (mut file, mode) = self.source.file(from)?;
         if from.to_string_lossy().ends_with(TEMPLATE) {
-            let text = fs::read_to_string(from).map_err(BootstrapError::file("read", from))?;
-            fs::write(to, self.fill_in(from, &text)?).map_err(BootstrapError::file("write", to))?;
+            let text = self.fill_in(&self.source.path(from), &self.source.text(from)?)?;
+            fs::write(to, text).map_err(BootstrapError::file("write", to))?;
         } else {
-            files::copy(from, to).map_err(BootstrapError::file("copy", from))?;
+            let mut copy = fs::File::create_new(to).map_err(BootstrapError::file("write", to))?;
+            io::copy(&mut file, &mut copy).map_err(BootstrapError::file("copy", &self.source.path(from)))?;
         }
-        set_mode(to, metadata.permissions().mode() & 0o777)
+        set_mode(to, mode & 0o777)
     }
 
-    fn fill_in(&self, path: &Path, text: &str) -> Result<String, BootstrapError> {
+    fn fill_in(&self, path: &Path, text: &str) -> Result<Vec<u8>, BootstrapError> {
+        let mut rendered = Bounded(Vec::new());
         let name = path.to_string_lossy();
-        self.templates.render_named_str(&name, text, &self.variables).map_err(|error| {
+        let template = self.templates.template_from_named_str(&name, text);
+        let filled = template
+            .and_then(|template| template.render_captured_to(&self.variables, &mut rendered).map(drop));
+        filled.map(|()| rendered.0).map_err(|error| {
             let line = error.line().unwrap_or(1);
             let what = match (error.kind(), error.detail()) {
                 (ErrorKind::UndefinedError, _) => self.missing(text, line, &error),
+                (ErrorKind::WriteFailure, _) => format!("it becomes more than {} MiB", RENDERED >> 20),
+                (ErrorKind::OutOfFuel, _) => "it does not come to an end".to_owned(),
                 (kind, Some(detail)) => format!("{kind}: {detail}"),
                 (kind, None) => kind.to_string(),
             };
@@ -166,18 +181,20 @@ impl Rendering {
     }
 }
 
-/// What is in a folder, in the order of the names.
-fn entries(folder: &Path) -> Result<BTreeMap<String, PathBuf>, BootstrapError> {
-    let entries = fs::read_dir(folder).map_err(BootstrapError::file("read", folder))?;
-    entries
-        .map(|entry| {
-            let path = entry.map_err(BootstrapError::file("read", folder))?.path();
-            match path.file_name().and_then(|name| name.to_str()) {
-                Some(name) => Ok((name.to_owned(), path)),
-                None => Err(BootstrapError::Strange(path)),
-            }
-        })
-        .collect()
+/// What a template becomes, as far as it is of a size to bootstrap with.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > RENDERED {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn make_folder(folder: &Path) -> Result<(), BootstrapError> {

@@ -1,13 +1,13 @@
 //! The variables of the templates: one TOML file, and what is set differently for one run.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
 use minijinja::Value;
 
 use super::BootstrapError;
+use super::source::Source;
 use crate::config::line_of;
 
 /// The file of the variables, in the bootstrap folder.
@@ -36,12 +36,10 @@ impl FromStr for Setting {
 /// The variables of the bootstrap folder `source`, some of them set differently.
 ///
 /// Only what is in the file can be set, so that a slip of the keyboard is noticed; a value keeps its type.
-pub(super) fn read(source: &Path, settings: &[Setting]) -> Result<BTreeMap<String, Value>, BootstrapError> {
-    let path = source.join(FILE);
-    let text = match std::fs::read_to_string(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        text => text.map_err(BootstrapError::file("read", &path))?,
-    };
+pub(super) fn read(source: &Source, settings: &[Setting]) -> Result<BTreeMap<String, Value>, BootstrapError> {
+    let path = source.path(Path::new(FILE));
+    let there = source.metadata(Path::new(FILE))?.is_some();
+    let text = if there { source.text(Path::new(FILE))? } else { String::new() };
     let mut table: toml::Table = toml::from_str(&text).map_err(|error| BootstrapError::Variables {
         path,
         line: line_of(&text, error.span()),

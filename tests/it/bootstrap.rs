@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command as Process;
+use std::time::Duration;
 
 use pandacap::bootstrap::{Bootstrap, GuestCommand, Place, Setting, disk, guest};
 use pandacap::guest::cpio::Archive;
@@ -124,6 +126,84 @@ fn what_is_wrong_in_a_folder_is_named_with_its_line_and_nothing_is_written() {
         render(dir.path(), &["--set", set]).code(1).stderr(contains(said));
     }
     render(dir.path(), &["--set", "uid"]).code(2).stderr(contains("expected NAME=VALUE"));
+}
+
+#[test]
+fn no_link_in_a_strangers_folder_leads_out_of_it() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::create_dir(elsewhere.path().join("scripts")).unwrap();
+    for file in ["secret", "scripts/10_a.sh"] {
+        fs::write(elsewhere.path().join(file), "secret = 'what only the user may read'\n").unwrap();
+    }
+    let secret = elsewhere.path().join("secret");
+    for link in
+        ["files/a", "files/b.j2", "bootstrap.env", "bootstrap.env.j2", "variables.toml", "scripts/20_b.sh"]
+    {
+        let dir = folder(&[("scripts/10_a.sh", ""), ("files/x", "")]);
+        symlink(&secret, dir.path().join(link)).unwrap();
+        refused(&dir, "leads out of the bootstrap folder");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    symlink(elsewhere.path().join("scripts"), dir.path().join("scripts")).unwrap();
+    refused(&dir, "leads out of the bootstrap folder");
+    let dir = folder(&[]);
+    symlink(elsewhere.path(), dir.path().join("files")).unwrap();
+    refused(&dir, "leads out of the bootstrap folder");
+
+    // Those within are as good as what they lead to.
+    let dir = folder(&[("shared/a", "the file"), ("files/x", "")]);
+    symlink("../shared/a", dir.path().join("files/a")).unwrap();
+    render(dir.path(), &[]).success().stdout(contains("==> files/a <==\nthe file"));
+}
+
+#[test]
+fn what_is_no_file_or_has_no_end_is_refused() {
+    let dir = folder(&[("files/x", "")]);
+    assert!(Process::new("mkfifo").arg(dir.path().join("files/pipe")).status().unwrap().success());
+    refused(&dir, "not a plain file or folder");
+    let dir = folder(&[("files/x", "")]);
+    symlink("/dev/zero", dir.path().join("files/zero")).unwrap();
+    refused(&dir, "leads out of the bootstrap folder");
+    let _socket = UnixListener::bind(dir.path().join("files/a")).unwrap();
+    refused(&dir, "not a plain file or folder");
+
+    for (file, length) in [("files/a", 1 << 40), ("files/a.j2", 1 << 30), ("variables.toml", 1 << 30)] {
+        let dir = folder(&[("files/x", "")]);
+        fs::File::create(dir.path().join(file)).unwrap().set_len(length).unwrap();
+        refused(&dir, "more than");
+    }
+    let dir = folder(&[("files/a", "")]);
+    symlink(".", dir.path().join("files/loop")).unwrap();
+    refused(&dir, "Too many levels of symbolic links");
+    // Few folders, and 65,536 ways through them.
+    let dir = folder(&[("files/0/x", "")]);
+    for level in 0..16 {
+        let folder = dir.path().join(format!("files/{level}"));
+        fs::create_dir_all(&folder).unwrap();
+        for way in ["a", "b"] {
+            symlink(format!("../{}", level + 1), folder.join(way)).unwrap();
+        }
+    }
+    fs::create_dir(dir.path().join("files/16")).unwrap();
+    refused(&dir, "more than 4096 files");
+    for endless in [
+        "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+        "{% for a in range(9999) %}{{ 'x' * 99999 }}{% endfor %}",
+    ] {
+        refused(&folder(&[("files/a.j2", endless)]), "files/a.j2:1: ");
+    }
+}
+
+/// Neither shown nor made a folder or a disk.
+fn refused(dir: &TempDir, why: &str) {
+    let out = tempfile::tempdir().unwrap();
+    let [folder, disk] = ["folder", "disk"].map(|name| out.path().join(name).to_str().unwrap().to_owned());
+    for more in [&[][..], &["--out", &folder], &["--disk", &disk]] {
+        let mut render = pandacap(Path::new("/nowhere"));
+        render.args(["bootstrap", "render"]).arg(dir.path()).args(more).timeout(Duration::from_secs(120));
+        render.assert().code(1).stdout("").stderr(contains(why.to_owned()));
+    }
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0, "something is left");
 }
 
 #[test]
