@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 const ERROR: i64 = -1;
 const NOOP: i64 = 0;
 const START: i64 = 1;
@@ -185,15 +187,16 @@ fn a_recording_that_does_not_end_with_the_command_is_told() {
 
 #[test]
 fn a_signal_reaches_the_command_and_the_recording_still_ends() {
-    for signal in ["HUP", "INT", "QUIT", "TERM"] {
+    for (signal, number) in
+        [("HUP", Signal::HUP), ("INT", Signal::INT), ("QUIT", Signal::QUIT), ("TERM", Signal::TERM)]
+    {
         let trap =
             format!("trap 'echo got it; exit 9' {signal}; echo ready >&2; while :; do sleep 0.05; done");
         let mut run = Run::begin(&["sh", "-c", &trap], START, STOP);
         let mut ready = [0; 6];
         let stderr = run.child.stderr.as_mut().expect("piped");
         std::io::Read::read_exact(stderr, &mut ready).expect("the trap is set");
-        let kill = Command::new("kill").arg(format!("-{signal}")).arg(run.child.id().to_string()).status();
-        assert!(kill.expect("kill runs").success());
+        kill_process(Pid::from_child(&run.child), number).expect("it runs");
         let ended = run.end();
         assert_eq!(
             (ended.code, ended.calls.as_str(), ended.out.as_str()),

@@ -28,6 +28,8 @@ mod recorder;
 mod replay;
 mod runs;
 mod salvage;
+mod setup;
+mod skip;
 mod support;
 mod targets;
 mod trace;

@@ -21,25 +21,24 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// A Python with PyPANDA 0.1.1.5 and our plugin in it, made once and kept in cargo's target folder.
-fn python() -> PathBuf {
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pypanda");
-    let python = venv.join("bin/python");
-    if !venv.join("made").exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
+/// A folder for `PYTHONPATH` with PyPANDA 0.1.1.5 and our plugin in it, made once and kept in cargo's target folder.
+fn packages() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pypanda-packages");
+    if !folder.join("made").exists() {
+        let _ = std::fs::remove_dir_all(&folder);
         let pip = || {
-            let mut pip = Command::new(&python);
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+            let mut pip = Command::new("python3");
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"])
+                .arg(&folder);
             pip
         };
         run(pip().args(["cffi", "colorama", "protobuf<3.21"]));
         run(pip().args(["--no-deps", "pandare==0.1.1.5", "--find-links"]).arg(wheelhouse()));
-        std::fs::write(venv.join("made"), "").unwrap();
+        std::fs::write(folder.join("made"), "").unwrap();
     }
-    let lib = std::fs::read_dir(venv.join("lib")).unwrap().next().unwrap().unwrap().path();
-    let plugins = lib.join("site-packages/pandare/data/x86_64-softmmu/panda/plugins");
+    let plugins = folder.join("pandare/data/x86_64-softmmu/panda/plugins");
     pandacap(home()).args(["plugin", "install", "--dir"]).arg(plugins).assert().success();
-    python
+    folder
 }
 
 #[test]
@@ -49,7 +48,8 @@ fn a_pypanda_script_loads_recctrl_and_its_recording_replays_without() {
     drop(lab.booting(dir.path(), SCRIPT, Plugin::Absent, ""));
     let log = std::fs::File::create(dir.path().join("said")).unwrap();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pypanda/record.py");
-    let mut script = Command::new(python());
+    let mut script = Command::new("python3");
+    script.env("PYTHONPATH", packages());
     script
         .arg(example)
         .arg(Guest::ready_tiny(home(), Target::X86_64).unwrap().kernel().unwrap())

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -291,7 +292,7 @@ fn ctrl_c_ends_the_recording_properly_and_keeps_it() {
     let out = out();
     let mut run = spawn(&out, &["--name", "cut"], &["sh", "-c", "echo begun; sleep 1000"]);
     await_output(&mut run, "begun");
-    signal(&run, "INT");
+    signal(&run, Signal::INT);
     assert_eq!(run.wait().unwrap().code(), Some(130));
     let (code, report) = verify(&out.path().join("cut"));
     assert_eq!((code, &report["replay_ok"]), (0, &json!(true)), "{report}");
@@ -308,7 +309,7 @@ fn ctrl_c_while_traces_are_verified_keeps_what_is_known_of_those_before() {
     for _trace in 0..2 {
         said.find(|line| line.contains("replaying")).unwrap();
     }
-    signal(&run, "INT");
+    signal(&run, Signal::INT);
     let output = run.wait_with_output().unwrap();
     let reports: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(130));
@@ -358,9 +359,8 @@ fn await_output(run: &mut Child, line: &str) {
     assert_eq!(lines.next().unwrap().unwrap(), line);
 }
 
-fn signal(run: &Child, name: &str) {
-    let status = Process::new("kill").arg(format!("-{name}")).arg(run.id().to_string()).status().unwrap();
-    assert!(status.success());
+fn signal(run: &Child, signal: Signal) {
+    kill_process(Pid::from_child(run), signal).unwrap();
 }
 
 /// How many processes have `folder` as their working directory.
