@@ -18,7 +18,7 @@ use crate::interrupt::Interrupt;
 use crate::panda::{Panda, Source};
 use crate::progress::Progress;
 use crate::terminal::complain;
-use crate::trace::{self, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
+use crate::trace::{self, Failure, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 use crate::vm::{NoPlugin, PluginSpec};
 
 /// Where the lines of a dry run put plugins that PANDA does not have.
@@ -150,8 +150,8 @@ impl Args {
             Err(ReplayError::Interrupted) => return Ok(Exit::Interrupted),
             replay => replay?,
         };
-        let exit = if replay.failure.is_none() { Exit::Done } else { Exit::Unverified };
-        enough(report(&trace, replay, !more.is_empty(), context.json))?;
+        let exit = replay.failure.as_ref().map_or(Exit::Done, Failure::exit);
+        enough(report(&trace, replay, context.json))?;
         Ok(exit)
     }
 
@@ -217,35 +217,36 @@ fn show(what: &ReplayOf<'_>, interrupt: &Interrupt, name: &str, json: bool) -> R
     }
 }
 
-/// `watched`: whether anything was loaded that can fail in the recording's stead.
-fn report(trace: &Trace, replay: Replay, watched: bool, json: bool) -> io::Result<()> {
+fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     let instructions = trace.manifest.recording.instructions;
     let Replay { failure, seconds } = replay;
     if json {
-        let report =
-            Report { trace: &trace.folder, replayed: failure.is_none(), failure, instructions, seconds };
+        let replayed = failure.is_none();
+        let failure = failure.map(|failure| failure.to_string());
+        let report = Report { trace: &trace.folder, replayed, failure, instructions, seconds };
         serde_json::to_writer_pretty(&mut out, &report)?;
         return writeln!(out);
     }
-    match failure {
-        None => {
-            let speed = instructions as f64 / seconds / 1e6;
-            writeln!(
-                out,
-                "replayed {} instructions in {seconds:.2} s ({speed:.0} M/s)",
-                HumanCount(instructions)
-            )
+    let Some(failure) = failure else {
+        let speed = instructions as f64 / seconds / 1e6;
+        let count = HumanCount(instructions);
+        return writeln!(out, "replayed {count} instructions in {seconds:.2} s ({speed:.0} M/s)");
+    };
+    let folder = trace.folder.display();
+    match &failure {
+        Failure::Plugin { .. } | Failure::Os => {
+            complain(format_args!("{failure}; the replay was not begun, and the recording is not in doubt"));
         }
-        Some(failure) => {
-            let folder = trace.folder.display();
-            complain(format_args!("{folder}: the recording does not replay: {failure}"));
-            if watched {
-                complain(format_args!(
-                    "perhaps a plugin is to blame: `pandacap verify {folder}` replays it without any"
-                ));
-            }
-            Ok(())
+        Failure::Stopped => complain(format_args!("{folder}: {failure}; the recording is not in doubt")),
+        Failure::Watched { .. } => complain(format_args!(
+            "{folder}: {failure}; whether the recording is sound, `pandacap verify {folder}` tells: it replays it \
+             without any"
+        )),
+        Failure::Refused(_) => complain(format_args!("{folder}: {failure}")),
+        Failure::Diverged { .. } => {
+            complain(format_args!("{folder}: the recording does not replay: {failure}"))
         }
     }
+    Ok(())
 }

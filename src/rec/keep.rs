@@ -242,7 +242,7 @@ fn verify(
         at: Timestamp::now(),
         panda: plan.panda.into(),
         replayed: replay.failure.is_none(),
-        failure: replay.failure,
+        failure: replay.failure.map(|failure| failure.to_string()),
         seconds: replay.seconds,
     }))
 }

@@ -1,10 +1,12 @@
 //! One recording on disk: its folder, its manifest, and the proof that it replays.
 
 mod argv;
+mod failure;
 pub mod log;
 mod manifest;
 mod partial;
 mod replay;
+mod sound;
 pub mod verify;
 
 use std::fs;
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::vm::Machine;
 
+pub use self::failure::{Failure, PluginName, Reason};
 pub use self::manifest::{
     Arguments, Attempts, DiskId, GuestId, MANIFEST, Manifest, ManifestError, PandaEnd, Recording, SCHEMA,
     Seconds, Verification, is_plain,
@@ -20,6 +23,7 @@ pub use self::manifest::{
 pub(crate) use self::partial::is_left;
 pub use self::partial::{Partial, PartialError, leftovers};
 pub use self::replay::{Line, Replay, ReplayError, ReplayOf, Step, replay};
+pub use self::sound::Unsound;
 
 /// The name of the recording's snapshot.
 pub fn snapshot_name(name: &str) -> String {

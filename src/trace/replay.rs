@@ -1,9 +1,9 @@
-//! One replay of a recording, on a PANDA with no plugin loaded.
+//! One replay of a recording, which is checked before PANDA sees it.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,12 +11,12 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
+use super::failure::{Failure, Said};
+use super::sound::check_recording;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::vm::{Machine, Process, ProcessError, shell};
 
-/// What PANDA prints when the log's last entry was reached as it was recorded.
-const COMPLETED: &str = "Replay completed successfully";
 /// PANDA prints a line for each percent: silent for so long, it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How often an interrupt is looked for.
@@ -37,10 +37,10 @@ pub enum ReplayError {
 }
 
 /// What came of a replay.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Replay {
     /// Why it is not the recorded run; `None` when it is.
-    pub failure: Option<String>,
+    pub failure: Option<Failure>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -99,13 +99,18 @@ pub struct Step {
     pub percent: f64,
 }
 
-/// Replays a recording; each line of PANDA's output goes to `hear`, as it comes.
+/// Replays a recording, unless that could harm PANDA; each line of PANDA's output goes to `hear`, as it comes.
 pub fn replay(
     what: &ReplayOf<'_>,
     interrupt: &Interrupt,
     mut hear: impl FnMut(Line<'_>),
 ) -> Result<Replay, ReplayError> {
     let began = Instant::now();
+    let done = |failure| Replay { failure, seconds: began.elapsed().as_secs_f64() };
+    if let Err(unsound) = check_recording(what.folder, what.name, what.panda.target, what.machine) {
+        return Ok(done(Some(unsound.into())));
+    }
+    let watched = !what.more.is_empty();
     let (mut output, terminal) = pseudo_terminal()?;
     let mut command = what.command();
     command.stdout(terminal.try_clone()?).stderr(terminal);
@@ -130,7 +135,7 @@ pub fn replay(
         };
         if read == 0 {
             let status = process.wait()?;
-            return Ok(Replay { failure: lines.failure(status), seconds: began.elapsed().as_secs_f64() });
+            return Ok(done(lines.said.failure(status, watched)));
         }
         heard = Instant::now();
         for line in lines.take(&buffer[..read]) {
@@ -138,8 +143,7 @@ pub fn replay(
         }
     }
     process.kill()?;
-    let failure = format!("PANDA hung: no progress for {} s{}", PATIENCE.as_secs(), lines.tail());
-    Ok(Replay { failure: Some(failure), seconds: began.elapsed().as_secs_f64() })
+    Ok(done(Some(lines.said.hung(PATIENCE.as_secs(), watched))))
 }
 
 /// A terminal for PANDA, to which it writes line by line; into a pipe it would write in blocks.
@@ -160,16 +164,14 @@ fn step(line: &str) -> Option<Step> {
     Some(Step { instructions, percent: percent.trim().parse().ok()? })
 }
 
-/// PANDA's output, cut into lines; keeps what a failure is explained with.
+/// PANDA's output, cut into lines.
 #[derive(Default)]
 struct Lines {
     begun: Vec<u8>,
-    last: Vec<String>,
-    completed: bool,
+    said: Said,
 }
 
 impl Lines {
-    const KEPT: usize = 4;
     const LONGEST: usize = 4096;
 
     fn take(&mut self, bytes: &[u8]) -> Vec<String> {
@@ -190,52 +192,14 @@ impl Lines {
     fn finish(&mut self) -> String {
         let line = String::from_utf8_lossy(&self.begun).into_owned();
         self.begun.clear();
-        self.completed |= line == COMPLETED;
-        if !line.trim().is_empty() {
-            if self.last.len() == Lines::KEPT {
-                self.last.remove(0);
-            }
-            self.last.push(line.clone());
-        }
+        self.said.hear(&line);
         line
-    }
-
-    fn failure(&self, status: ExitStatus) -> Option<String> {
-        match (status.success(), self.completed) {
-            (true, true) => None,
-            (true, false) => Some(format!("PANDA ended before the recording did{}", self.tail())),
-            (false, _) => Some(format!("PANDA died ({status}){}", self.tail())),
-        }
-    }
-
-    fn tail(&self) -> String {
-        if self.last.is_empty() {
-            String::new()
-        } else {
-            format!("; its last words: {}", self.last.join(" | "))
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::process::ExitStatusExt;
-
-    #[test]
-    fn a_replay_passes_only_when_panda_says_so_and_ends_well() {
-        let after = |output: &str, status| {
-            let mut lines = Lines::default();
-            lines.take(output.as_bytes());
-            lines.failure(ExitStatus::from_raw(status))
-        };
-        let done = "max_queue_len = 77\r\nReplay completed successfully\r\nExiting\r\n";
-        assert_eq!(after(done, 0), None);
-        assert!(after(done, 6).is_some_and(|why| why.contains("died")));
-        let user = after("Replay terminated at user request.\r\n", 0);
-        assert!(user.is_some_and(|why| why.contains("user request")));
-        assert!(after("guest says: Replay completed successfully\n", 0).is_some());
-    }
 
     #[test]
     fn pandas_steps_are_read() {

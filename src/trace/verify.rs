@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
-use super::{MANIFEST, Replay, ReplayError, ReplayOf, Trace, TraceError, replay};
+use super::{Failure, MANIFEST, Replay, ReplayError, ReplayOf, Trace, TraceError, replay};
 use crate::cli::{Context, Error, enough};
 use crate::digest::FileDigest;
 use crate::exit::Exit;
@@ -36,7 +36,7 @@ struct Report {
     trace: PathBuf,
     instructions: Option<u64>,
     digests_ok: bool,
-    /// None: not tried, for the files are not those that were recorded.
+    /// None: not tried, for the files are not those that were recorded, or PANDA must not see them.
     replay_ok: Option<bool>,
     seconds: Option<f64>,
     problems: Vec<String>,
@@ -136,9 +136,11 @@ fn verify(trace: &Trace, trusted: bool, context: &Context, interrupt: &Interrupt
                 progress.reach(step.percent);
             }
         })?;
-        report.replay_ok = Some(failure.is_none());
-        report.seconds = Some(seconds);
-        report.problems.extend(failure);
+        if !matches!(failure, Some(Failure::Refused(_))) {
+            report.replay_ok = Some(failure.is_none());
+            report.seconds = Some(seconds);
+        }
+        report.problems.extend(failure.map(|failure| failure.to_string()));
     }
     Ok(report)
 }

@@ -14,6 +14,7 @@ mod foreign;
 mod gap;
 mod guest;
 mod guest_setup;
+mod hostile;
 mod images;
 mod machine;
 mod maint;

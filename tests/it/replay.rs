@@ -59,12 +59,17 @@ fn a_trace_replays_with_plugins_and_only_its_end_is_a_success() {
     replay(&["--dry-run"]).assert().success().stdout(contains("-replay"));
 
     // It is not the trace that fails here.
-    replay(&["--os", "nosuch"]).assert().code(4).stderr(contains("`pandacap verify "));
+    let os = replay(&["--os", "nosuch"]).assert().code(2);
+    os.stderr(
+        contains("no guest system").and(contains("not in doubt")).and(contains("does not replay").not()),
+    );
+    let system = replay(&["--plugin", "asidstory"]).assert().code(2);
+    system.stderr(contains("plugin osi (which asidstory needs) did not load").and(contains("--os")));
 
     let log = trace.join("t-rr-nondet.log");
     let bytes = fs::read(&log).unwrap();
     fs::write(&log, &bytes[..bytes.len() / 2]).unwrap();
-    replay(&[]).assert().code(4).stderr(contains("does not replay").and(contains("plugin").not()));
+    replay(&[]).assert().code(4).stderr(contains("was not given").and(contains("no end-of-log entry")));
     fs::remove_file(&log).unwrap();
     replay(&[]).assert().code(4).stderr(contains("t-rr-nondet.log"));
     pandacap(home()).args(["replay", "nosuch"]).assert().code(4).stderr(contains("nosuch is not a trace"));

@@ -234,6 +234,8 @@ pub(super) const EVENTS: [&str; 20] = [
 pub struct Callsite(u8);
 
 impl Callsite {
+    /// Where the processor takes an interrupt and asks for its number.
+    pub const INTERRUPT: Callsite = Callsite(1);
     /// The main loop, between two instructions of the guest.
     pub const MAIN_LOOP: Callsite = Callsite(6);
     /// The end of the recording.

@@ -13,6 +13,7 @@
 //! # Ok::<(), pandacap::trace::log::Error>(())
 //! ```
 
+mod check;
 pub mod cli;
 mod decode;
 mod encode;
@@ -27,6 +28,7 @@ mod table;
 mod tests;
 mod timeline;
 
+pub use check::{CheckError, Fault, Limits, check};
 pub use encode::{encode, encode_header};
 pub use entry::{Call, Callsite, Direction, Entry, Event, Memory};
 pub use reader::{Data, Error, Reader};
