@@ -1,11 +1,13 @@
 //! One recording on disk: its folder, its manifest, and the proof that it replays.
 
 mod argv;
+mod devices;
 mod failure;
 pub mod log;
 mod manifest;
 mod partial;
 mod replay;
+pub mod snapshot;
 mod sound;
 pub mod verify;
 

@@ -107,7 +107,7 @@ pub fn replay(
 ) -> Result<Replay, ReplayError> {
     let began = Instant::now();
     let done = |failure| Replay { failure, seconds: began.elapsed().as_secs_f64() };
-    if let Err(unsound) = check_recording(what.folder, what.name, what.panda.target, what.machine) {
+    if let Err(unsound) = check_recording(what.recording, what.panda.target, what.machine) {
         return Ok(done(Some(unsound.into())));
     }
     let watched = !what.more.is_empty();

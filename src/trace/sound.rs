@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::log::{CheckError, Limits, Reader, check};
+use super::snapshot::{Expected, SnapshotError, check_file};
 use super::{log_name, snapshot_name};
 use crate::target::Target;
 use crate::vm::Machine;
@@ -19,27 +20,33 @@ pub enum Unsound {
         #[source]
         error: CheckError,
     },
+    /// Its snapshot.
+    #[error("{}: {error}", .path.display())]
+    Snapshot {
+        /// The snapshot.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        error: SnapshotError,
+    },
     /// PANDA would take an archive instead.
     #[error("{}: PANDA would replay this archive instead of the trace's files", .0.display())]
     Archive(PathBuf),
 }
 
-/// Sees that the recording `name` in `folder` can be replayed on a machine without harm to PANDA.
-pub(super) fn check_recording(
-    folder: &Path,
-    name: &str,
-    target: Target,
-    machine: &Machine,
-) -> Result<(), Unsound> {
-    let archive = folder.join(name);
-    if name.ends_with(".rr2") && archive.exists() {
-        return Err(Unsound::Archive(archive));
+/// Sees that a recording, of which this is what its two files begin with, can be replayed without harm to PANDA.
+pub(super) fn check_recording(recording: &Path, target: Target, machine: &Machine) -> Result<(), Unsound> {
+    if recording.extension().is_some_and(|extension| extension == "rr2") && recording.exists() {
+        return Err(Unsound::Archive(recording.to_owned()));
     }
-    let path = folder.join(log_name(name));
+    let name = recording.file_name().unwrap_or_default().to_string_lossy();
+    let path = recording.with_file_name(log_name(&name));
     let limits = Limits::of(target, machine.memory_mib, &machine.more);
     let checked =
         Reader::open(&path).map_err(CheckError::from).and_then(|mut reader| check(&mut reader, &limits));
     checked.map_err(|error| Unsound::Log { path, error })?;
-    let _ = snapshot_name;
-    Ok(())
+    let path = recording.with_file_name(snapshot_name(&name));
+    let pc = matches!(target, Target::X86_64 | Target::I386);
+    let expected = Expected { memory_mib: machine.memory_mib, usual: pc && machine.more.is_empty() };
+    check_file(&path, expected).map_err(|error| Unsound::Snapshot { path, error })
 }

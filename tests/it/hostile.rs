@@ -13,11 +13,11 @@ use tempfile::TempDir;
 
 use crate::support::{home, pandacap};
 
-/// A trace called `t` of the shortest command there is.
-fn trace() -> (TempDir, PathBuf) {
+/// A trace called `t`.
+fn trace(command: &[&str]) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let mut rec = pandacap(home());
-    rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).args(["--", "true"]).assert().success();
+    rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).arg("--").args(command).assert().success();
     let trace = dir.path().join("t");
     (dir, trace)
 }
@@ -45,7 +45,7 @@ fn with_entry(log: &[u8], event: Event) -> Vec<u8> {
 
 #[test]
 fn a_log_that_would_have_panda_write_elsewhere_is_refused_before_panda_sees_it() {
-    let (_dir, trace) = trace();
+    let (_dir, trace) = trace(&["true"]);
     let log = fs::read(trace.join("t-rr-nondet.log")).unwrap();
     let calls = [
         // A PANDA that is given these dies of SIGSEGV.
@@ -73,7 +73,8 @@ fn a_log_that_would_have_panda_write_elsewhere_is_refused_before_panda_sees_it()
 
 #[test]
 fn a_plugin_that_fails_is_blamed_and_not_the_recording() {
-    let (dir, trace) = trace();
+    // Long enough for PANDA's main loop to hear a plugin that ends the replay.
+    let (dir, trace) = trace(&["sh", "-c", "seq 100000 | md5sum"]);
     let replay = |plugin: &str| {
         let mut replay = pandacap(home());
         replay.arg("replay").arg(&trace).args(["--plugin", plugin]).current_dir(dir.path());
@@ -111,4 +112,31 @@ fn a_plugin_that_fails_is_blamed_and_not_the_recording() {
     replay("memsavep:instrcount=100000,size=4096").code(1).stderr(blames("a plugin ended the replay"));
     let mut verify = pandacap(home());
     verify.arg("verify").arg(&trace).assert().success();
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_before_panda_sees_it() {
+    let (_dir, trace) = trace(&["true"]);
+    let snapshot = fs::read(trace.join("t-rr-snp")).unwrap();
+    let find = |word: &[u8]| snapshot.windows(word.len()).position(|bytes| bytes == word).unwrap();
+    // The length of the guest's memory, and the address of its first page.
+    let (length, page) = (find(b"pc.ram") + 6, find(b"\x7e\0\0\0\x03\x02\0\0\0\x03") + 10);
+    let changes: [(usize, &[u8], &str); 5] = [
+        (0, b"QEVN", "none of PANDA's"),
+        (length, &[0, 0, 0, 0, 0x20], "blocks of memory that do not add up"),
+        (page, &[0xff; 6], "lies beyond pc.ram"),
+        (page + 6, &[1, 0], "memory with the flags"),
+        (find(b"\x05i8254\0\0\0\0") + 1, b"i8042", "the state of i8042, which no usual machine has"),
+    ];
+    for (at, bytes, word) in changes {
+        let mut changed = snapshot.clone();
+        changed[at..at + bytes.len()].copy_from_slice(bytes);
+        replace(&trace, "t-rr-snp", &changed);
+        let refused = pandacap(home()).arg("verify").arg(&trace).assert();
+        refused.stderr(contains("PANDA was not given the recording").and(contains(word))).code(4);
+    }
+    replace(&trace, "t-rr-snp", &snapshot[..snapshot.len() / 2]);
+    pandacap(home()).arg("verify").arg(&trace).assert().code(4).stderr(contains("in the middle of"));
+    replace(&trace, "t-rr-snp", &snapshot);
+    pandacap(home()).arg("verify").arg(&trace).assert().success();
 }
