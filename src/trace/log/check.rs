@@ -19,6 +19,7 @@ const LONGEST_NAME: u32 = 255;
 const LONGEST_PACKET: u32 = 128 << 10;
 /// How much memory the regions may have that one log adds; a graphics card has 16 MiB.
 const ADDED_MEMORY: u64 = 1 << 30;
+const GIB: u64 = 1 << 30;
 /// The granularity of memory regions.
 const PAGE: u64 = 4096;
 
@@ -117,7 +118,7 @@ impl Limits {
         let memory = match target {
             Target::X86_64 | Target::I386 => pc(size, board(more).is_some_and(|board| board.contains("q35"))),
             // The boards on which recordings replay, cubieboard and virt, have it there.
-            Target::Arm | Target::Aarch64 => vec![1 << 30..(1 << 30) + size],
+            Target::Arm | Target::Aarch64 => std::iter::once(GIB..GIB + size).collect(),
         };
         Limits { target, memory }
     }
@@ -227,7 +228,6 @@ impl Limits {
 
 /// The memory of a PC: below the BIOS's, above it, and what the devices' registers leave for above 4 GiB.
 fn pc(size: u64, q35: bool) -> Vec<Range<u64>> {
-    const GIB: u64 = 1 << 30;
     let (most, then) = if q35 { (0xb000_0000, 2 * GIB) } else { (0xe000_0000, 3 * GIB) };
     let low = if size >= most { then } else { size };
     vec![0..low.min(0xa_0000), 0x10_0000..low.max(0x10_0000), 4 * GIB..4 * GIB + (size - low)]
@@ -235,8 +235,9 @@ fn pc(size: u64, q35: bool) -> Vec<Range<u64>> {
 
 /// The board that PANDA's arguments name last.
 fn board(more: &[String]) -> Option<&str> {
-    let named = more.windows(2).filter(|pair| matches!(pair[0].as_str(), "-M" | "-machine" | "--machine"));
-    named.last().map(|pair| pair[1].as_str())
+    let mut named =
+        more.windows(2).filter(|pair| matches!(pair[0].as_str(), "-M" | "-machine" | "--machine"));
+    named.next_back().map(|pair| pair[1].as_str())
 }
 
 /// Reads a log to its end, and says why PANDA must not see it, if there is a reason.
