@@ -140,6 +140,11 @@ impl Files {
         }
     }
 
+    /// Whether any of them is still there.
+    pub(crate) fn exist(&self) -> bool {
+        self.snapshot.exists() || self.log.exists()
+    }
+
     /// What the recording takes; a complete log begins with its instruction count.
     pub(crate) fn sizes(&self) -> Sizes {
         let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());

@@ -28,6 +28,19 @@ pub enum Refusal {
         /// Bytes of the largest snapshot, and those that `min_free` keeps.
         needed: u64,
     },
+    /// As many recordings have been made as may be.
+    #[error("{0} recordings have been made, and max_recordings allows no more")]
+    TooMany(u32),
+    /// The recordings take too much.
+    #[error("the recordings take {used} bytes and the snapshot may need {needed}; max_bytes allows {most}")]
+    MaxBytes {
+        /// Bytes of those that are there, the first one's snapshot not counted.
+        used: u64,
+        /// Bytes of the largest snapshot.
+        needed: u64,
+        /// What is allowed.
+        most: u64,
+    },
     /// The files can't be made.
     #[error("can't create {path}: {reason}")]
     Files {

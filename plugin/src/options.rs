@@ -11,6 +11,8 @@ use crate::recorder::Rules;
 pub struct Options {
     /// How recordings are bounded.
     pub rules: Rules,
+    /// The most bytes of all recordings, where it is not half of what is free.
+    pub max_bytes: Option<u64>,
     /// Pretend: answer as if recordings were made.
     pub dry: bool,
     /// Where recordings go.
@@ -22,7 +24,7 @@ pub struct Options {
 }
 
 /// Every argument, in the order of the help.
-pub(crate) const ARGUMENTS: [Argument; 9] = [
+pub(crate) const ARGUMENTS: [Argument; 11] = [
     argument("session_rec", "n", "count sessions: record from the first open to the last close"),
     argument("nrec", "0", "quit PANDA after so many recordings; 0: never"),
     argument("timeout", "0", "end a recording after so many seconds; 0: never"),
@@ -30,6 +32,12 @@ pub(crate) const ARGUMENTS: [Argument; 9] = [
     argument("dir", ".", "folder where recordings go"),
     argument("events", "", "JSON Lines file to which events are appended"),
     argument("max_instr", "0", "end a recording after about so many guest instructions (K, M, G); 0: never"),
+    argument("max_recordings", "1000", "refuse to make more recordings; 0: any number"),
+    argument(
+        "max_bytes",
+        "half",
+        "most bytes of all recordings (K, M, G; half of what is free at first; 0: any)",
+    ),
     argument("min_free", "64M", "end a recording when fewer bytes are free in dir (K, M, G)"),
     argument("kick", "y", "have a processor that is never idle let PANDA's main loop in"),
 ];
@@ -57,6 +65,7 @@ impl Options {
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Options, BadOption> {
         let mut options = Options {
             rules: Rules::default(),
+            max_bytes: None,
             dry: false,
             dir: PathBuf::from("."),
             events: None,
@@ -69,6 +78,13 @@ impl Options {
             options.set(name, value)?;
         }
         Ok(options)
+    }
+
+    /// The bounds of the recordings in a folder where so many bytes are free.
+    pub fn rules(&self, free: u64) -> Rules {
+        let most = self.max_bytes.unwrap_or(free / 2);
+        // Where nothing is free, min_free refuses.
+        Rules { max_bytes: Some(most).filter(|&most| most > 0), ..self.rules }
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), BadOption> {
@@ -84,6 +100,9 @@ impl Options {
             "dir" => self.dir = PathBuf::from(value),
             "events" => self.events = (!value.is_empty()).then(|| PathBuf::from(value)),
             "max_instr" => rules.max_instr = Some(scaled("max_instr", value)?).filter(|&most| most > 0),
+            "max_recordings" => rules.max_recordings = number("max_recordings", value)?,
+            "max_bytes" if value == "half" => self.max_bytes = None,
+            "max_bytes" => self.max_bytes = Some(scaled("max_bytes", value)?),
             "min_free" => rules.min_free = scaled("min_free", value)?,
             "kick" => self.kick = yes("kick", value)?,
             _ => return Err(BadOption::Unknown(name.to_owned())),
@@ -131,8 +150,9 @@ mod tests {
         let options = Options::parse([]).expect("defaults are good");
         assert_eq!(
             options.rules,
-            Rules { session_rec: false, nrec: None, timeout: None, max_instr: None, min_free: 64 << 20 }
+            Rules { max_recordings: Some(1000), min_free: 64 << 20, ..Rules::default() }
         );
+        assert_eq!(options.rules(100).max_bytes, Some(50));
         assert!(!options.dry && options.events.is_none() && options.kick);
         assert_eq!(options.dir, PathBuf::from("."));
     }
@@ -147,6 +167,8 @@ mod tests {
             ("dir", "/a/b"),
             ("events", "e.jsonl"),
             ("max_instr", "2M"),
+            ("max_recordings", "7"),
+            ("max_bytes", "3M"),
             ("min_free", "1g"),
             ("kick", "n"),
         ];
@@ -158,9 +180,12 @@ mod tests {
                 nrec: Some(3),
                 timeout: Some(Duration::from_secs(90)),
                 max_instr: Some(2 << 20),
+                max_recordings: Some(7),
+                max_bytes: None,
                 min_free: 1 << 30,
             }
         );
+        assert_eq!(options.rules(100).max_bytes, Some(3 << 20));
         assert!(options.dry && !options.kick);
         assert_eq!((options.dir, options.events), (PathBuf::from("/a/b"), Some(PathBuf::from("e.jsonl"))));
     }
@@ -175,6 +200,8 @@ mod tests {
             ("dir", ""),
             ("max_instr", "M"),
             ("min_free", "99999999999G"),
+            ("max_recordings", "half"),
+            ("max_bytes", "most"),
             ("min_free", ""),
         ] {
             let error = Options::parse([(name, value)]).expect_err(value);

@@ -1,6 +1,7 @@
 //! The plugin itself: turns a guest's calls and PANDA's turns into events for the recorder, and its effects into
 //! deeds.
 
+mod made;
 mod neighbours;
 mod recordings;
 mod texts;
@@ -12,6 +13,7 @@ use protocol::{Answer, Call, Registers, feature};
 use serde_json::json;
 
 use self::{
+    made::Made,
     neighbours::Wanted,
     recordings::{Current, Starting},
 };
@@ -22,7 +24,7 @@ use crate::{
     host::Host,
     options::Options,
     quiet::{Budget, say},
-    recorder::{Effect, Event, Mode, Recorder, Request, Tick},
+    recorder::{Effect, Event, Mode, Recorder, Request, Rules, Tick},
 };
 
 /// How often the main loop looks after a recording.
@@ -50,6 +52,7 @@ pub enum Verdict {
 pub struct Plugin<H: Host> {
     host: H,
     options: Options,
+    rules: Rules,
     folder: Folder,
     followers: Followers,
     state: Mutex<State>,
@@ -67,6 +70,7 @@ struct State {
     /// The main loop comes by again and again.
     watched: bool,
     current: Option<Current>,
+    made: Made,
     events: Events,
     lines: Budget,
     calls: Budget,
@@ -95,13 +99,15 @@ impl<H: Host> Plugin<H> {
                 "dry": options.dry,
             }),
         );
+        let rules = options.rules(folder.free().unwrap_or(0));
         let state = State {
-            recorder: Recorder::new(options.rules),
+            recorder: Recorder::new(rules),
             wanted: None,
             starting: None,
             news: Vec::new(),
             watched: false,
             current: None,
+            made: Made::default(),
             events,
             lines: Budget::new(100, 10),
             calls: Budget::new(1000, 1000),
@@ -109,7 +115,7 @@ impl<H: Host> Plugin<H> {
             pretended: Mode::Off,
         };
         let followers = Followers::default();
-        Plugin { host, options, folder, followers, state: Mutex::new(state), started: Instant::now() }
+        Plugin { host, options, rules, folder, followers, state: Mutex::new(state), started: Instant::now() }
     }
 
     /// The door to PANDA.
@@ -194,6 +200,7 @@ impl<H: Host> Plugin<H> {
         let tick = Tick {
             now: self.now(),
             instructions: if self.options.dry { 0 } else { self.host.instructions() },
+            bytes: self.bytes(&state),
             free: self.free(),
         };
         if self.decide(&mut state, Event::Tick(tick)).contains(&Effect::AskEnd) {
@@ -260,7 +267,7 @@ impl<H: Host> Plugin<H> {
     /// Has the main loop come by until nothing is left to look after.
     fn watch(&self, state: &mut State) {
         if !std::mem::replace(&mut state.watched, true) {
-            let fine = self.options.rules.max_instr.is_some();
+            let fine = self.rules.max_instr.is_some();
             self.host.arm_ticks(if fine { FINE_TICK } else { TICK });
         }
     }

@@ -413,6 +413,49 @@ fn a_disk_without_room_for_the_snapshot_is_refused_before_anything_is_written() 
 }
 
 #[test]
+fn a_guest_makes_no_more_recordings_than_it_may_dry_or_not() {
+    for dry in ["n", "y"] {
+        let desk = Desk::new(&[("max_recordings", "2"), ("dry", dry)]);
+        for answer in [Answer::Start, Answer::Start, Answer::Error] {
+            assert_eq!(desk.say(action::START, b"a\0"), Some(answer));
+            desk.say(action::STOP, b"");
+        }
+        assert!(desk.event("refused")["why"].as_str().is_some_and(|why| why.contains("max_recordings")));
+        assert_eq!(desk.plugin.ask_start(None), Reply::Refused);
+        assert_eq!(desk.status().recordings, 2);
+    }
+}
+
+#[test]
+fn a_guests_recordings_take_no_more_bytes_than_they_may() {
+    let desk = Desk::new(&[("max_bytes", "1M")]);
+    desk.say(action::START, b"a\0");
+    desk.say(action::STOP, b"");
+    assert_eq!(desk.say(action::START, b"b\0"), Some(Answer::Error), "there is a snapshot's room less");
+    assert!(desk.event("refused")["why"].as_str().is_some_and(|why| why.contains("max_bytes")));
+    for file in desk.files() {
+        fs::remove_file(desk.dir().join(file)).expect("removed");
+    }
+    assert_eq!(desk.say(action::START, b"c\0"), Some(Answer::Start), "what was taken away does not count");
+    assert!(desk.plugin.tick() && desk.status().recording);
+    fs::write(desk.dir().join("c_001-rr-nondet.log"), vec![0; 1 << 21]).expect("written");
+    desk.plugin.tick();
+    desk.plugin.tick();
+    let ended = desk.events().into_iter().rfind(|event| event["event"] == "ended").expect("it ended");
+    assert_eq!(ended["why"], "max_bytes");
+}
+
+#[test]
+fn a_guest_that_pretends_all_the_time_fills_no_disk() {
+    let desk = Desk::new(&[("dry", "y"), ("max_recordings", "0")]);
+    for _ in 0..10_000 {
+        desk.hypercall(action::TOGGLE, 0, 0);
+    }
+    assert_eq!(desk.status().recordings, 5_000);
+    assert!(desk.events().len() < 3_000, "{}", desk.events().len());
+}
+
+#[test]
 fn a_limit_ends_the_recording_and_quits_only_then() {
     let desk = Desk::new(&[("max_instr", "42"), ("nrec", "1")]);
     desk.say(action::START, b"a\0");

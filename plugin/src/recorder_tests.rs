@@ -66,7 +66,8 @@ fn a_session_whose_recording_did_not_end_can_be_closed_again() {
 fn after_a_timeout_sessions_count_from_nothing() {
     let rules = Rules { session_rec: true, timeout: Some(Duration::from_secs(5)), ..Rules::default() };
     let (recorder, _) = after(Recorder::new(rules), &[Asked(OpenSession), NOW, Asked(OpenSession)]);
-    let tick = |now| Event::Tick(Tick { now: Duration::from_secs_f64(now), instructions: 0, free: 1 });
+    let tick =
+        |now| Event::Tick(Tick { now: Duration::from_secs_f64(now), instructions: 0, bytes: 0, free: 1 });
     assert_eq!(recorder.step(tick(104.9)).1, []);
     let (recorder, effects) = recorder.step(tick(105.0));
     assert_eq!(effects, [Effect::AskEnd]);
@@ -79,10 +80,11 @@ fn after_a_timeout_sessions_count_from_nothing() {
 
 #[test]
 fn each_limit_ends_a_recording_by_its_own_name() {
-    let tick = Tick { now: Duration::from_secs(100), instructions: 10, free: 10 };
+    let tick = Tick { now: Duration::from_secs(100), instructions: 10, bytes: 10, free: 10 };
     for (rules, why) in [
         (Rules { max_instr: Some(10), ..Rules::default() }, Why::MaxInstr),
         (Rules { min_free: 11, ..Rules::default() }, Why::MinFree),
+        (Rules { max_bytes: Some(9), ..Rules::default() }, Why::MaxBytes),
         (Rules { timeout: Some(Duration::ZERO), ..Rules::default() }, Why::Timeout),
     ] {
         let ending = [Asked(Start), NOW, Event::Tick(tick), Observed(Mode::Off)];
@@ -230,7 +232,7 @@ enum Deed {
     MainLoop {
         seconds: u64,
         instructions: u64,
-        free: u64,
+        bytes: u64,
     },
     /// PANDA goes, perhaps while a guest is held for its request.
     GoesDown(Option<Request>),
@@ -250,7 +252,7 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => Just(Deed::MonitorBegins),
         1 => Just(Deed::MonitorEnds),
         2 => (0..20u64, 0..20u64, 0..20u64)
-            .prop_map(|(seconds, instructions, free)| Deed::MainLoop { seconds, instructions, free }),
+            .prop_map(|(seconds, instructions, bytes)| Deed::MainLoop { seconds, instructions, bytes }),
         1 => prop::option::of(prop::sample::select(requests())).prop_map(Deed::GoesDown),
     ];
     prop::collection::vec(deed, 0..60)
@@ -258,12 +260,14 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
 
 fn rules() -> impl Strategy<Value = Rules> {
     let limit = || prop::option::of(1..15u64);
-    (any::<bool>(), prop::option::of(1..4u32), limit(), limit(), 0..10u64).prop_map(
-        |(session_rec, nrec, timeout, max_instr, min_free)| Rules {
+    (any::<bool>(), prop::option::of(1..4u32), limit(), limit(), limit(), 0..10u64).prop_map(
+        |(session_rec, nrec, timeout, max_instr, max_bytes, min_free)| Rules {
             session_rec,
             nrec,
             timeout: timeout.map(Duration::from_secs),
             max_instr,
+            max_recordings: None,
+            max_bytes,
             min_free,
         },
     )
@@ -366,11 +370,14 @@ impl World {
             }
             Deed::MonitorEnds => self.mode = Mode::Off,
             Deed::MonitorBegins => {}
-            Deed::MainLoop { seconds, instructions, free } => {
+            Deed::MainLoop { seconds, instructions, bytes } => {
                 self.now += seconds;
                 self.step(Observed(self.mode));
                 let now = Duration::from_secs(100 + self.now);
-                if self.step(Event::Tick(Tick { now, instructions, free })).contains(&Effect::AskEnd) {
+                if self
+                    .step(Event::Tick(Tick { now, instructions, bytes, free: bytes }))
+                    .contains(&Effect::AskEnd)
+                {
                     assert!(!self.monitors, "ended the monitor's recording");
                     self.mode = Mode::Off;
                 }
@@ -426,7 +433,7 @@ proptest! {
                 4 => NotEnded,
                 5 => Observed(Mode::Off),
                 6 => Observed(Mode::Record),
-                7 => Event::Tick(Tick { now: Duration::from_secs(n % 1000), instructions: n, free: n }),
+                7 => Event::Tick(Tick { now: Duration::from_secs(n % 1000), instructions: n, bytes: n, free: n }),
                 8 => Event::StopAsked,
                 _ => Shutdown,
             };

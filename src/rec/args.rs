@@ -142,6 +142,24 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = scaled, help_heading = "Recording")]
     pub(super) max_instr: Option<String>,
 
+    /// Refuse to make more recordings; 0: any number
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        conflicts_with = "command",
+        help_heading = "Limits"
+    )]
+    pub(super) max_recordings: u32,
+
+    /// The most bytes of all recordings together (K, M, G) [default: half of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = scaled, help_heading = "Limits")]
+    pub(super) max_bytes: Option<String>,
+
+    /// End the run when the guest has written so many bytes to its console or its command's output (K, M, G)
+    #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256M", help_heading = "Limits")]
+    pub(super) max_output: u64,
+
     /// Boot the guest even if its state after a boot is kept (`pandacap guest warm`)
     #[arg(long, help_heading = "Machine")]
     pub(super) cold: bool,
@@ -171,7 +189,11 @@ impl Args {
         if self.sessions {
             arguments += ",session_rec=y";
         }
+        // A guest that goes on after its command is not recorded any more.
+        let most = if self.command.is_empty() { self.max_recordings } else { 1 };
         let limits = [
+            ("max_recordings", Some(most.to_string())),
+            ("max_bytes", self.max_bytes.clone()),
             ("nrec", self.nrec.map(|count| count.to_string())),
             ("timeout", self.timeout_rec.map(|seconds| seconds.to_string())),
             ("max_instr", self.max_instr.clone()),
@@ -211,6 +233,19 @@ fn nic(text: &str) -> Result<Card, String> {
     if text == "none" { Ok(None) } else { text.parse().map(Some) }
 }
 
+/// A number of bytes: `512`, `64K`, `2G`.
+fn bytes(text: &str) -> Result<u64, String> {
+    scaled(text)?;
+    let digits = text.trim_end_matches(|suffix: char| !suffix.is_ascii_digit());
+    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => 0,
+    };
+    digits.parse::<u32>().map(|number| u64::from(number) << shift).map_err(|error| error.to_string())
+}
+
 fn scaled(text: &str) -> Result<String, String> {
     let digits = text.strip_suffix(['K', 'M', 'G', 'k', 'm', 'g']).unwrap_or(text);
     match digits.parse::<u32>() {
@@ -229,6 +264,12 @@ mod tests {
         for bad in ["", "G", "0", "15", "-1", "1.5G", "5000000G", "512K"] {
             assert!(mib(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn bytes_are_counted_as_recctrl_counts_them() {
+        assert_eq!(["7", "3k", "256M", "2G"].map(bytes), [Ok(7), Ok(3 << 10), Ok(256 << 20), Ok(2 << 30)]);
+        assert!(["", "0", "K", "-1", "1T"].map(bytes).iter().all(Result::is_err));
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl Run<'_> {
             exit_status: outcome.exit_status,
             recording: Recording {
                 instructions: instructions(&folder.join(log_name(name)))?,
-                ended: recorded.why.clone().unwrap_or_else(|| "died".to_owned()),
+                ended: self.why(recorded),
                 snapshot_bytes: fs::metadata(folder.join(snapshot_name(name)))?.len(),
                 log_bytes: fs::metadata(folder.join(log_name(name)))?.len(),
                 locked: recorded.locked,
@@ -170,6 +170,14 @@ impl Run<'_> {
             files,
             verification: verification?,
         })
+    }
+
+    /// Why a recording ended: what ended the run, if that ended it.
+    fn why(&self, recorded: &Recorded) -> String {
+        match (self.outcome.cut, recorded.why.as_deref()) {
+            (Some(Cut::Bound(bound)), Some("shutdown")) => bound.as_str().to_owned(),
+            (_, why) => why.unwrap_or("died").to_owned(),
+        }
     }
 
     fn finish(&self, partial: Partial, manifest: Manifest) -> Result<Kept, RecError> {

@@ -1,6 +1,7 @@
 //! `pandacap rec`: what happens in a guest, recorded as verified traces.
 
 mod args;
+mod bounds;
 mod events;
 mod keep;
 mod report;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use jiff::{Timestamp, tz::TimeZone};
 
 pub use self::args::{Args, mib};
+use self::bounds::Bound;
 use self::keep::{Kept, Run};
 use self::run::{Cut, Plan};
 use self::subject::Subject;
@@ -182,6 +184,12 @@ pub enum RecError {
         /// The end of the console.
         said: String,
     },
+    /// It said too much.
+    #[error("the guest has written as much to {0} as it may, so the run ended; --max-output allows more")]
+    Output(&'static str),
+    /// There is no room left.
+    #[error("the disk of --out is full, so the run ended")]
+    Full,
     /// PANDA ended early.
     #[error("PANDA ended ({0}) before anything was recorded:{1}")]
     Died(ExitStatus, String),
@@ -200,6 +208,15 @@ struct Made {
 /// The longest name of a run: recctrl adds to it, and the whole has to be a plain name.
 const NAME_LENGTH: usize = 100;
 
+impl From<Bound> for RecError {
+    fn from(bound: Bound) -> RecError {
+        match bound {
+            Bound::Output(file) => RecError::Output(file),
+            Bound::Space => RecError::Full,
+        }
+    }
+}
+
 impl RecError {
     /// The exit code that says so.
     pub fn exit(&self) -> Exit {
@@ -215,6 +232,7 @@ impl RecError {
             RecError::Panda(_) | RecError::Dist(_) | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
             RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,
             RecError::Timeout { .. } | RecError::Boot { .. } | RecError::Panic(_) => Exit::Guest,
+            RecError::Output(_) | RecError::Full => Exit::Guest,
             RecError::Died(..) | RecError::Process(_) => Exit::Guest,
             RecError::Interrupted => Exit::Interrupted,
             RecError::Guest(error) => error.exit(),
@@ -252,6 +270,7 @@ impl Args {
             _ if kept.iter().any(|kept| kept.manifest.panda_ended.is_some_and(PandaEnd::is_crash)) => {
                 Exit::Guest
             }
+            Some(Cut::Bound(_)) => Exit::Guest,
             Some(Cut::Timeout) if !self.command.is_empty() => Exit::Guest,
             _ => Exit::Done,
         })
@@ -303,6 +322,7 @@ impl Args {
             command: &self.command,
             boot_timeout: Duration::from_secs(self.boot_timeout),
             timeout: self.limit(),
+            max_output: self.max_output,
             show: !context.json,
         };
         let Some(partial) = claimed else {

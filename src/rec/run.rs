@@ -9,13 +9,14 @@ use std::process::{Command, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::bounds::{self, Bound};
 use super::events::{Bootstrap, Recorded, Story};
 use super::subject::Subject;
 use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
-use crate::terminal::last_lines;
+use crate::terminal::{complain, last_lines};
 use crate::trace::PandaEnd;
 use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Reach, Sign, Signs, Tail, shell};
 
@@ -44,6 +45,8 @@ pub(super) struct Plan<'a> {
     pub(super) command: &'a [OsString],
     pub(super) boot_timeout: Duration,
     pub(super) timeout: Option<Duration>,
+    /// How many bytes each of its serial ports may say.
+    pub(super) max_output: u64,
     /// Whether the command's output goes to standard output.
     pub(super) show: bool,
 }
@@ -55,6 +58,8 @@ pub(super) enum Cut {
     Interrupt,
     /// The run took too long.
     Timeout,
+    /// The guest has made the host keep as much as it may.
+    Bound(Bound),
     /// The guest has not booted in time.
     Boot,
     /// The guest's kernel has given up.
@@ -160,12 +165,14 @@ impl Plan<'_> {
             if let Some(status) = process.ended()? {
                 break status;
             }
+            let bound = bounds::reached(folder, self.max_output)?;
             let late = |limit: Duration| began.elapsed() > limit;
             cut = match run.state {
                 _ if interrupt.is_set() => Some(Cut::Interrupt),
                 _ if self.subject.is_seeded() && matches!(run.story.bootstrap, Bootstrap::Failed(_)) => {
                     Some(Cut::Bootstrap)
                 }
+                _ if bound.is_some() => bound.map(Cut::Bound),
                 Sign::Panic => Some(Cut::Panic),
                 Sign::None if late(self.boot_timeout) => Some(Cut::Boot),
                 Sign::Booted if run.ignores_its_disk() && !self.command.is_empty() => Some(Cut::NoHook),
@@ -186,6 +193,9 @@ impl Plan<'_> {
 
         if story.recordings.is_empty() {
             return Err(self.nothing(folder, story, cut, status));
+        }
+        if let Some(Cut::Bound(bound)) = cut {
+            complain(RecError::from(bound));
         }
         let exit_status = story.exit_status();
         let recordings = story.recordings;
@@ -210,6 +220,7 @@ impl Plan<'_> {
                 };
                 RecError::BootstrapFailed { script, said: said(folder, CONSOLE) }
             }
+            Some(Cut::Bound(bound)) => bound.into(),
             Some(Cut::NoHook) => RecError::NoHook,
             Some(Cut::Panic) => RecError::Panic(gave_up(folder)),
             Some(Cut::Boot) => {

@@ -418,3 +418,18 @@ fn a_recorded_program_that_kills_its_recorder_leaves_no_exit_status() {
     assert_eq!((&report["exit_status"], &report["recording"]["ended"]), (&json!(null), &json!("shutdown")));
     assert_eq!(report["recording"]["attempts"]["exit_status"], 1, "{report}");
 }
+
+#[test]
+fn a_guest_that_says_too_much_ends_its_run_and_the_manifest_tells() {
+    let out = out();
+    let noise = "while :; do cat /bin/busybox; done";
+    for (name, to) in [("output", ""), ("console", ">/dev/ttyS0")] {
+        let script = format!("{noise} {to}");
+        let (code, report) =
+            record(out.path(), &["--name", name, "--max-output", "256K"], &["sh", "-c", &script]);
+        assert_eq!((code, &report["recording"]["ended"]), (5, &json!("max_output")), "{name}: {report}");
+        assert_eq!(report["verification"]["replayed"], true, "{name}: {report}");
+        let file = out.path().join(name).join(format!("{name}.log"));
+        assert!((256 << 10..32 << 20).contains(&fs::metadata(file).unwrap().len()), "{name}");
+    }
+}

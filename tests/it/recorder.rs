@@ -286,6 +286,27 @@ fn floods_and_mischief_neither_stop_the_machine_nor_fill_the_disk() {
 }
 
 #[test]
+fn a_guest_that_records_all_the_time_is_stopped_by_the_bounds_and_lives_on() {
+    let script = "for n in $(seq 12); do recctrlu run r -- true; done; echo alive";
+    for bound in ["max_recordings=3", "max_bytes=400M"] {
+        let run = record(script, bound);
+        run.assert_says(&["alive"]);
+        let (made, refused) = (run.recordings().len(), run.events_of("refused"));
+        assert!((1..=6).contains(&made) && refused.len() == 12 - made, "{bound}: {made} recordings");
+        let name = bound.split('=').next().unwrap();
+        assert!(refused[0]["why"].as_str().is_some_and(|why| why.contains(name)), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_guest_that_pretends_to_record_all_the_time_fills_no_disk() {
+    let run = record("probe flood -100 20000; echo alive", "dry=y,max_recordings=0");
+    run.assert_says(&["flood 20000", "alive"]);
+    assert!(fs::metadata(run.dir.path().join("events.jsonl")).unwrap().len() < 2 << 20);
+    assert!(run.said.len() < 1 << 17, "{} bytes of log", run.said.len());
+}
+
+#[test]
 fn a_folder_that_goes_away_is_an_error_for_the_guest_and_panda_lives_on() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("gone")).unwrap();
@@ -315,7 +336,18 @@ fn a_replay_with_the_plugin_loaded_is_the_same_replay() {
 #[test]
 fn arguments_are_listed_by_pandas_help_and_nonsense_is_refused_by_name() {
     let help = lab().run("", Plugin::Ours, "help");
-    for argument in ["session_rec", "nrec", "timeout", "dry", "dir", "events", "max_instr", "min_free"] {
+    for argument in [
+        "session_rec",
+        "nrec",
+        "timeout",
+        "dry",
+        "dir",
+        "events",
+        "max_instr",
+        "max_recordings",
+        "max_bytes",
+        "min_free",
+    ] {
         assert!(help.said.contains(argument), "{argument} is not in: {}", help.said);
     }
     for nonsense in

@@ -38,7 +38,7 @@ impl<H: Host> Plugin<H> {
         let reply = if self.decide(&mut state, Event::Asked(Request::Start)).contains(&Effect::Begin) {
             let name = name.and_then(|name| Name::from_guest(name.to_bytes_with_nul()));
             let name = self.numbered(&state, name);
-            match self.want(&name) {
+            match self.may_begin(&mut state).and_then(|()| self.want(&name)) {
                 Ok(files) => {
                     state.wanted = Some(Wanted { name, files });
                     self.watch(&mut state);

@@ -31,6 +31,8 @@ pub(super) struct Current {
     files: Option<Files>,
     pub(super) name: String,
     began: Instant,
+    /// What those before it take.
+    others: u64,
     /// How what is recorded has ended, as told by the one that has the key.
     pub(super) exit_status: Option<u8>,
     pub(super) denied: Denials,
@@ -77,7 +79,9 @@ impl<H: Host> Plugin<H> {
         if effects.contains(&Effect::Begin) {
             let name = self.name(&mut state, cpu, name.unwrap_or(0));
             state.events.chatter("asked", json!({ "name": name }));
-            if self.options.dry {
+            if let Err(refusal) = self.may_begin(&mut state) {
+                effects = self.refused(&mut state, &refusal);
+            } else if self.options.dry {
                 state.pretended = Mode::Record;
                 effects = self.began(&mut state, name, None, None);
             } else {
@@ -164,12 +168,26 @@ impl<H: Host> Plugin<H> {
         }
     }
 
+    /// Whether the bounds leave room for one more recording.
+    pub(super) fn may_begin(&self, state: &mut State) -> Result<(), Refusal> {
+        let made = state.recorder.recordings();
+        if self.rules.max_recordings.is_some_and(|most| made >= most) {
+            return Err(Refusal::TooMany(made));
+        }
+        let used = state.made.bytes();
+        let needed = if state.made.is_empty() { 0 } else { self.host.snapshot_bytes() };
+        match self.rules.max_bytes.filter(|&most| used.saturating_add(needed) > most) {
+            Some(most) => Err(Refusal::MaxBytes { used, needed, most }),
+            None => Ok(()),
+        }
+    }
+
     /// The files for a recording, if it can be made and there is room for it.
     pub(super) fn reserve(&self, name: &str) -> Result<Files, Refusal> {
         if let Some(obstacle) = self.host.obstacle() {
             return Err(obstacle);
         }
-        let needed = self.host.snapshot_bytes().saturating_add(self.options.rules.min_free);
+        let needed = self.host.snapshot_bytes().saturating_add(self.rules.min_free);
         let free = self.free();
         if free < needed {
             return Err(Refusal::Space { dir: files::text(self.folder.path()), free, needed });
@@ -187,9 +205,9 @@ impl<H: Host> Plugin<H> {
     ) -> Vec<Effect> {
         let name = files.as_ref().map_or(name, |files| files.name.clone());
         match &files {
-            None => log::info!("recording {name} (not really: dry=y)"),
+            None => say!(state.lines, info, "recording {name} (not really: dry=y)"),
             Some(files) => {
-                log::info!("recording {name}");
+                say!(state.lines, info, "recording {name}");
                 let snapshot_bytes = files.sizes().snapshot_bytes;
                 let locked = state.recorder.is_locked();
                 let mut fields = json!({ "name": name, "snapshot_bytes": snapshot_bytes, "locked": locked });
@@ -201,7 +219,8 @@ impl<H: Host> Plugin<H> {
         }
         state.news.push(News::Began { name: c_text(&name) });
         let (exit_status, denied) = (None, Denials::default());
-        state.current = Some(Current { name, files, began: Instant::now(), exit_status, denied });
+        let others = state.made.bytes();
+        state.current = Some(Current { name, files, began: Instant::now(), others, exit_status, denied });
         self.watch(state);
         self.decide(state, Event::Begun(self.now()))
     }
@@ -224,7 +243,13 @@ impl<H: Host> Plugin<H> {
 
     /// The name of the next recording.
     pub(super) fn numbered(&self, state: &State, name: Option<Name>) -> String {
-        files::numbered(name, state.recorder.recordings(), self.options.rules.nrec == Some(1))
+        files::numbered(name, state.recorder.recordings(), self.rules.nrec == Some(1))
+    }
+
+    /// What all recordings take, the one that is on included.
+    pub(super) fn bytes(&self, state: &State) -> u64 {
+        let Some(current) = &state.current else { return 0 };
+        current.files.as_ref().map_or(0, |files| state.made.bytes_with(current.others, files))
     }
 
     /// Has the main loop end the recording.
@@ -246,7 +271,8 @@ impl<H: Host> Plugin<H> {
             why: c_text(why.as_str()),
             instructions: sizes.instructions,
         });
-        log::info!("{} is complete: {} instructions ({})", current.name, sizes.instructions, why.as_str());
+        let (name, instructions) = (&current.name, sizes.instructions);
+        say!(state.lines, info, "{name} is complete: {instructions} instructions ({})", why.as_str());
         let mut fields = json!({
             "name": current.name,
             "why": why.as_str(),
@@ -262,7 +288,14 @@ impl<H: Host> Plugin<H> {
         if let Some(denied) = current.denied.to_json() {
             fields["denied"] = denied;
         }
-        state.events.record("ended", fields);
+        match current.files {
+            Some(files) => {
+                state.events.record("ended", fields);
+                state.made.add(files);
+            }
+            // It costs a guest nothing to pretend again and again.
+            None => state.events.chatter("ended", fields),
+        }
     }
 }
 

@@ -61,6 +61,8 @@ pub enum Why {
     Timeout,
     /// It has as many instructions as it may.
     MaxInstr,
+    /// The recordings take as many bytes as they may.
+    MaxBytes,
     /// The disk runs low.
     MinFree,
     /// PANDA's monitor ended it.
@@ -78,6 +80,7 @@ impl Why {
             Why::Guest => "guest",
             Why::Timeout => "timeout",
             Why::MaxInstr => "max_instr",
+            Why::MaxBytes => "max_bytes",
             Why::MinFree => "min_free",
             Why::Monitor => "monitor",
             Why::Plugin => "plugin",

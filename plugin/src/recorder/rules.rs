@@ -15,6 +15,10 @@ pub struct Rules {
     pub timeout: Option<Duration>,
     /// End a recording after so many guest instructions.
     pub max_instr: Option<u64>,
+    /// Begin no more than so many.
+    pub max_recordings: Option<u32>,
+    /// End a recording when all of them take so many bytes.
+    pub max_bytes: Option<u64>,
     /// End a recording when fewer bytes are free where it is written.
     pub min_free: u64,
 }
@@ -24,6 +28,8 @@ impl Rules {
     pub(super) fn due(&self, began: Duration, tick: &Tick) -> Option<Why> {
         if tick.free < self.min_free {
             Some(Why::MinFree)
+        } else if self.max_bytes.is_some_and(|most| tick.bytes > most) {
+            Some(Why::MaxBytes)
         } else if self.timeout.is_some_and(|timeout| tick.now.saturating_sub(began) >= timeout) {
             Some(Why::Timeout)
         } else if self.max_instr.is_some_and(|most| tick.instructions >= most) {
@@ -41,6 +47,8 @@ pub struct Tick {
     pub now: Duration,
     /// Guest instructions recorded so far.
     pub instructions: u64,
+    /// Bytes that the recordings take, this one included.
+    pub bytes: u64,
     /// Bytes free where recordings are written.
     pub free: u64,
 }
