@@ -192,7 +192,11 @@ fn mend(selection: &Selection, target: Target) -> String {
 
 fn libraries(home: &Path, target: Target) -> Check {
     match panda::fit(home, target) {
-        Ok(Fit::Fits { stand_ins }) => ok("libraries", format!("all there, {stand_ins} of them stand-ins")),
+        Ok(Fit::Fits { stand_ins }) if stand_ins.is_empty() => ok("libraries", "all there".to_owned()),
+        Ok(Fit::Fits { stand_ins }) => {
+            let names = stand_ins.join(" ");
+            ok("libraries", format!("all there, {} of them stand-ins: {names}", stand_ins.len()))
+        }
         Ok(Fit::Stale) => missing(
             "libraries",
             "the stand-ins do not fit the machine's libraries any more".to_owned(),

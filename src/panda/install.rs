@@ -140,10 +140,10 @@ pub fn install(
 /// How an installed target fits the machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
-    /// Every library is there, so many of them as stand-ins.
+    /// Every library is there, some of them as stand-ins.
     Fits {
-        /// How many.
-        stand_ins: usize,
+        /// Which, sorted.
+        stand_ins: Vec<String>,
     },
     /// The stand-ins are not those that the machine needs.
     Stale,
@@ -163,7 +163,7 @@ pub fn fit(home: &Path, target: Target) -> Result<Fit, LoaderError> {
     let read = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let stand_ins: BTreeSet<_> = read.collect();
     let missing: BTreeSet<_> = libraries.missing.iter().map(std::ffi::OsString::from).collect();
-    Ok(if stand_ins == missing { Fit::Fits { stand_ins: missing.len() } } else { Fit::Stale })
+    Ok(if stand_ins == missing { Fit::Fits { stand_ins: libraries.missing } } else { Fit::Stale })
 }
 
 /// Waits until nobody else installs below the same home.

@@ -131,6 +131,8 @@ fn a_damaged_installation_is_found_by_the_doctor_and_mended_by_installing_again(
     assert_eq!(install(home.path(), "x86_64")[0]["change"], "mended");
     assert!(stand_in.is_file());
     assert_eq!(doctor(&mut pandacap(home.path())).1["libraries"], "ok");
+    let told = pandacap(home.path()).arg("doctor").assert();
+    told.stdout(contains("of them stand-ins: ").and(contains(" libprotobuf.so.17 ")));
 
     fs::write(folder(home.path()).join("libpanda-x86_64.so"), "cut short").unwrap();
     assert_eq!(doctor(&mut pandacap(home.path())).1["libraries"], "missing");
