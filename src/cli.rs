@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::guest;
 use crate::panda::{self, Selection};
 use crate::target::Target;
+use crate::terminal;
 use crate::trace::log::cli::{TraceCommand, TraceError};
 use crate::{maint, plugin, rec, replay, trace};
 
@@ -258,7 +259,7 @@ impl Cli {
             Command::Completions { shell } => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut Cli::command(), "pandacap", &mut script);
-                io::stdout().write_all(&script)?;
+                terminal::verbatim().write_all(&script)?;
                 Ok(Exit::Done)
             }
             Command::Man { dir } => {

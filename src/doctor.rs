@@ -12,6 +12,7 @@ use crate::dist::{self, DistError};
 use crate::exit::Exit;
 use crate::panda::{self, Fit, Panda, PandaError, Selection, Source};
 use crate::target::Target;
+use crate::terminal;
 use crate::vm::{available_memory, free_space};
 
 const MIB: u64 = 1 << 20;
@@ -57,7 +58,7 @@ pub fn run(context: &Context, target: Target) -> io::Result<Exit> {
     let checks = checks(context, target);
     let ready = checks.iter().all(|check| check.state != State::Missing);
     let report = Report { target, ready, checks };
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     if context.json {
         serde_json::to_writer_pretty(&mut out, &report)?;
         writeln!(out)?;

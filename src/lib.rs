@@ -2,6 +2,8 @@
 //!
 //! The program is a thin `main` over this library; [`trace::log`] is made for others to build on as well.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod bootstrap;
 pub mod cli;
 pub mod config;

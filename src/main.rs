@@ -1,5 +1,6 @@
 //! The program: reads the command line and leaves the rest to the library.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use pandacap::cli::Cli;
@@ -14,7 +15,13 @@ fn main() -> ExitCode {
             return Exit::Usage.into();
         }
     };
-    env_logger::Builder::new().filter_level(cli.verbosity()).format_timestamp(None).init();
+    env_logger::Builder::new()
+        .filter_level(cli.verbosity())
+        .format(|out, record| {
+            let said = record.args().to_string();
+            writeln!(out, "[{:<5} {}] {}", record.level(), record.target(), terminal::printable(&said))
+        })
+        .init();
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(error) => {

@@ -11,7 +11,7 @@ use crate::interrupt::Interrupt;
 use crate::panda::{NO_CONFIGURATION, Panda, PandaError};
 use crate::rec::mib;
 use crate::target::Target;
-use crate::terminal::list;
+use crate::terminal::{self, list};
 use crate::vm::{
     Attached, Base, DiskError, Formats, ImageArgs, NoMemory, Overlays, PortError, PortForward, ProcessError,
     Reach, check_memory, drive, how_many, network,
@@ -166,14 +166,20 @@ impl Args {
         let mut command = self.emulator(context)?;
         command.args(self.arguments(&base, &forwards));
         if self.dry_run {
-            writeln!(io::stdout(), "{}", crate::vm::shell(&command))?;
+            writeln!(terminal::verbatim(), "{}", crate::vm::shell(&command))?;
             return Ok(Exit::Done);
         }
         // What the guest writes to its beginning must not change it.
         formats.remember(&base.path, base.format)?;
-        eprintln!("pandacap: overlays on {} become invalid once it is changed", base.path.display());
+        terminal::say(format_args!(
+            "pandacap: overlays on {} become invalid once it is changed",
+            base.path.display()
+        ));
         for forward in &forwards {
-            eprintln!("port {} of the guest is port {} of this machine", forward.guest, forward.host);
+            terminal::say(format_args!(
+                "port {} of the guest is port {} of this machine",
+                forward.guest, forward.host
+            ));
         }
         match Attached::start(command)?.wait(&interrupt)? {
             Some(status) if status.success() => Ok(Exit::Done),

@@ -17,7 +17,7 @@ use crate::dist::{self, DistError};
 use crate::exit::Exit;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
-use crate::terminal::list;
+use crate::terminal::{self, list};
 
 const FILE: &str = "panda_recctrl.so";
 
@@ -137,7 +137,7 @@ impl Command {
             }
             folders.push(folder);
         }
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         if context.json {
             serde_json::to_writer_pretty(&mut out, &folders).map_err(io::Error::from)?;
             writeln!(out)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::terminal::{self, printable};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Shows that something is going on, until it is dropped.
@@ -28,7 +29,7 @@ impl Progress {
 
     /// Says something beside it.
     pub fn say(&self, line: &str) {
-        self.aside(|| eprintln!("{line}"));
+        self.aside(|| terminal::say(line));
     }
 
     /// Does something that writes to the terminal.
@@ -38,7 +39,7 @@ impl Progress {
 
     /// Says anew what is going on.
     pub fn note(&self, what: &str) {
-        self.0.set_message(what.to_owned());
+        self.0.set_message(printable(what).into_owned());
     }
 
     /// So many percent are done.
@@ -53,12 +54,12 @@ impl Progress {
 
     fn show(bar: ProgressBar, template: &str, what: &str) -> Progress {
         if bar.is_hidden() {
-            eprintln!("{what}");
+            terminal::say(what);
         }
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.set_message(what.to_owned());
+        bar.set_message(printable(what).into_owned());
         Progress(bar)
     }
 }

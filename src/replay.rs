@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, Source};
 use crate::progress::Progress;
-use crate::terminal::complain;
+use crate::terminal::{self, complain};
 use crate::trace::{self, Failure, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 use crate::vm::{NoPlugin, PluginSpec};
 
@@ -162,7 +162,7 @@ impl Args {
 
     /// Prints the replay as lines for a shell.
     fn dry(&self, what: &ReplayOf<'_>) -> io::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = terminal::verbatim();
         let plugins = what.panda.plugins_below(Path::new(PLUGINS));
         let links = self.links(&plugins)?;
         for (file, place) in &links {
@@ -208,7 +208,7 @@ fn show(what: &ReplayOf<'_>, interrupt: &Interrupt, name: &str, json: bool) -> R
         }
         None if written.is_err() => {}
         None if json => progress.say(line.text),
-        None => written = progress.aside(|| writeln!(io::stdout(), "{}", line.text)),
+        None => written = progress.aside(|| writeln!(terminal::out(), "{}", line.text)),
     })?;
     // A reader that has read enough of it does not change what came of the replay.
     match written {
@@ -218,7 +218,7 @@ fn show(what: &ReplayOf<'_>, interrupt: &Interrupt, name: &str, json: bool) -> R
 }
 
 fn report(trace: &Trace, replay: Replay, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     let instructions = trace.manifest.recording.instructions;
     let Replay { failure, seconds } = replay;
     if json {

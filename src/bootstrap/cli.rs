@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{Bootstrap, BootstrapError, Place, Setting, disk};
 use crate::exit::Exit;
+use crate::terminal;
 
 /// What `new` writes.
 const EXAMPLE: [(&str, &str); 6] = [
@@ -74,7 +75,7 @@ impl Render {
         let bootstrap = Bootstrap { source: &self.dir, settings: &self.set, place: self.place };
         if let Some(path) = &self.disk {
             let disk = disk(Some(bootstrap), None, path)?;
-            writeln!(io::stdout(), "{}: {} KiB, UUID {}", path.display(), disk.bytes >> 10, disk.uuid)?;
+            writeln!(terminal::out(), "{}: {} KiB, UUID {}", path.display(), disk.bytes >> 10, disk.uuid)?;
             return Ok(());
         }
         let work = tempfile::tempdir()?;
@@ -83,7 +84,7 @@ impl Render {
             make_empty(folder)?;
         }
         match (bootstrap.render(folder), &self.out) {
-            (Ok(()), None) => show(folder, Path::new(""), &mut io::stdout().lock())?,
+            (Ok(()), None) => show(folder, Path::new(""), &mut terminal::verbatim())?,
             // Half a folder is of no use.
             (Err(error), Some(_)) => {
                 let _ = fs::remove_dir_all(folder);

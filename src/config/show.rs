@@ -10,6 +10,7 @@ use super::given::{Given, Grammar};
 use super::read::is_settable;
 use super::{Config, Setting};
 use crate::exit::Exit;
+use crate::terminal;
 
 /// What can be done with the configuration.
 #[derive(Debug, Subcommand)]
@@ -30,7 +31,7 @@ impl ConfigCommand {
     pub fn run(&self, config: &Config, cli: &Grammar, typed: &[OsString], json: bool) -> io::Result<Exit> {
         let ConfigCommand::Show { words } = self;
         let origins = config.origins(cli, typed, words);
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         if json {
             serde_json::to_writer_pretty(&mut out, &origins)?;
             writeln!(out)?;

@@ -21,7 +21,7 @@ use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::rec::mib as mib_of;
 use crate::target::Target;
-use crate::terminal::complain;
+use crate::terminal::{self, complain};
 use crate::vm::{ImageArgs, Nic, Overlays, PortForward, Reach};
 
 /// What can be done about guests.
@@ -187,7 +187,7 @@ impl Command {
             }
             Command::Shrink { name, force } => {
                 let (before, after) = shrink(Guest::open(&context.home, &name)?, &context.home, force)?;
-                let mut out = io::stdout().lock();
+                let mut out = terminal::out();
                 if context.json {
                     let sizes = json!({ "guest": name, "bytes_before": before, "bytes": after });
                     writeln!(out, "{sizes:#}")?;
@@ -253,7 +253,7 @@ fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> 
     };
     guest.forget_stale(&key, &Overlays::of(&context.home)).map_err(GuestError::from)?;
     let bytes = std::fs::metadata(&warm.state)?.len();
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     if context.json {
         let document = json!({ "guest": name, "state": warm.state, "bytes": bytes, "made": made });
         writeln!(out, "{document:#}")?;
@@ -268,7 +268,7 @@ fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> 
 
 fn list(context: &Context) -> Result<(), Error> {
     let guests = Guest::list(&context.home)?;
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     if context.json {
         let guests: Vec<_> = guests
             .iter()
@@ -301,7 +301,7 @@ fn list(context: &Context) -> Result<(), Error> {
     writeln!(out, "{}", table.trim_fmt())?;
     drop(out);
     if guests.is_empty() {
-        eprintln!("there is none yet: `pandacap guest build` and `pandacap guest import` make them");
+        terminal::say("there is none yet: `pandacap guest build` and `pandacap guest import` make them");
     }
     for (_, guest) in guests {
         if let Err(error) = guest {
@@ -326,7 +326,7 @@ fn document(guest: &Guest) -> serde_json::Value {
 }
 
 fn show(guest: &Guest, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     if json {
         return writeln!(out, "{:#}", document(guest));
     }

@@ -5,6 +5,7 @@ use std::io;
 use super::{Guest, GuestError, WarmError, WarmKey};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
+use crate::terminal;
 use crate::vm::{Attached, Boot, Outside, PortForward, Reach};
 
 const OVERLAY: &str = "disk.qcow2";
@@ -48,7 +49,7 @@ pub(super) fn shell(
     // Ctrl-], for Ctrl-A is what shells have for the beginning of the line.
     command.args(machine.boot_args(boot, outside)).args(["-echr", "0x1d"]);
     command.current_dir(folder.path()).env_remove("PANDA_DIR");
-    eprintln!("the console of {}; Ctrl-] x leaves, and nothing is kept", guest.name);
+    terminal::say(format_args!("the console of {}; Ctrl-] x leaves, and nothing is kept", guest.name));
     let failed = |error| GuestError::from(WarmError::Process(error));
     let ended = Attached::start(command).and_then(|machine| machine.wait(interrupt)).map_err(failed)?;
     Ok(ended.is_none())

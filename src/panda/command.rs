@@ -10,6 +10,7 @@ use super::install::{Change, install};
 use crate::cli::{Context, Error};
 use crate::exit::Exit;
 use crate::target::Target;
+use crate::terminal;
 
 /// What can be done about PANDA.
 #[derive(Debug, Subcommand)]
@@ -43,7 +44,7 @@ pub enum Command {
 impl Command {
     /// Does it.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         match self {
             Command::Install { mut target, wheel } => {
                 target.sort_unstable();

@@ -10,6 +10,7 @@ use super::embedded::{Embedded, RELEASE};
 use crate::digest::FileDigest;
 use crate::progress::Progress;
 use crate::target::Target;
+use crate::terminal;
 
 /// SHA-256 of `pandare-0.1.1.5-py3-none-any.whl`.
 pub const SHA256: &str = "954ec59515db4a26734bd507867b953561dfb340c2c20db10ed316f9430624be";
@@ -82,7 +83,7 @@ pub fn pip() -> Option<Vec<&'static str>> {
 /// Downloads the wheel into `folder`; pip shows its own progress on a terminal.
 pub fn download(folder: &Path) -> Result<PathBuf, WheelError> {
     let pip = pip().ok_or(WheelError::NoPip)?;
-    eprintln!("downloading PANDA (pandare {RELEASE}, 54 MB) with {}", pip.join(" "));
+    terminal::say(format_args!("downloading PANDA (pandare {RELEASE}, 54 MB) with {}", pip.join(" ")));
     let mut command = Command::new(pip[0]);
     command.args(&pip[1..]).args([
         "download",

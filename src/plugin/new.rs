@@ -12,6 +12,7 @@ use super::PluginError;
 use crate::cli::{Context, Error};
 use crate::dist::DistError;
 use crate::exit::Exit;
+use crate::terminal;
 
 /// The crate's files.
 const TEMPLATE: [(&str, &str); 5] = [
@@ -110,7 +111,7 @@ impl New {
         write(&folder, name, &layer)?;
         let plugin = folder.join(format!("target/release/libpanda_{name}.so"));
         let made = Made { name, folder, plugin, layer: layer.to_string() };
-        let mut out = io::stdout().lock();
+        let mut out = terminal::out();
         if context.json {
             serde_json::to_writer_pretty(&mut out, &made).map_err(io::Error::from)?;
             writeln!(out)?;

@@ -29,6 +29,7 @@ use crate::guest::GuestError;
 use crate::interrupt::Interrupt;
 use crate::panda::{Panda, PandaError};
 use crate::target::Target;
+use crate::terminal;
 use crate::trace::{PandaEnd, Partial, PartialError, ReplayError, is_plain, leftovers};
 use crate::vm::{
     DiskError, NoMemory, NoPlugin, NoSpace, Overlays, PortError, ProcessError, Reach, check_memory,
@@ -327,12 +328,15 @@ impl Args {
         };
         let Some(partial) = claimed else {
             let folder = std::path::absolute(&self.out)?.join(&name);
-            let mut out = io::stdout().lock();
+            let mut out = terminal::verbatim();
             plan.dry(&folder)?.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             return Ok(None);
         };
         for (asked, ready) in self.port_fwd.iter().zip(&forwards).filter(|(asked, _)| asked.host == 0) {
-            eprintln!("port {} of the guest is port {} of this machine", asked.guest, ready.host);
+            terminal::say(format_args!(
+                "port {} of the guest is port {} of this machine",
+                asked.guest, ready.host
+            ));
         }
         let outcome = plan.run(partial.folder(), interrupt)?;
         let overlays = Overlays::of(&context.home);

@@ -8,7 +8,7 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::keep::Kept;
-use crate::terminal::complain;
+use crate::terminal::{self, complain};
 use crate::trace::{Attempts, Manifest};
 
 #[derive(Serialize)]
@@ -27,7 +27,7 @@ impl<'a> From<&'a Kept> for Report<'a> {
 
 /// Prints the one trace of a command: as a table, or as JSON the manifest with the trace's folder in `trace`.
 pub(super) fn print(kept: &Kept, json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     if json {
         serde_json::to_writer_pretty(&mut out, &Report::from(kept))?;
         return writeln!(out);
@@ -37,7 +37,7 @@ pub(super) fn print(kept: &Kept, json: bool) -> io::Result<()> {
 
 /// Prints every trace of a run: as tables, or as JSON in an array.
 pub(super) fn print_all(kept: &[Kept], json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     if json {
         let reports: Vec<Report<'_>> = kept.iter().map(Report::from).collect();
         serde_json::to_writer_pretty(&mut out, &reports)?;

@@ -16,7 +16,7 @@ use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
-use crate::terminal::{complain, last_lines};
+use crate::terminal::{self, complain, last_lines};
 use crate::trace::PandaEnd;
 use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Reach, Sign, Signs, Tail, shell};
 
@@ -294,7 +294,7 @@ impl Watch {
         if self.show && !output.is_empty() {
             // The output must not end up in the line of the spinner.
             self.progress = None;
-            let mut out = io::stdout().lock();
+            let mut out = terminal::verbatim();
             // What is recorded does not depend on who reads along; all of it is in the trace.
             if let Err(error) = out.write_all(&output).and_then(|()| out.flush()) {
                 self.show = false;

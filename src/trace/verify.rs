@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
-use crate::terminal::complain;
+use crate::terminal::{self, complain};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -171,7 +171,7 @@ fn changed(trace: &Trace) -> Vec<String> {
 }
 
 fn print(reports: &[Report], json: bool) -> io::Result<()> {
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     if json {
         serde_json::to_writer_pretty(&mut out, reports)?;
         return writeln!(out);

@@ -33,4 +33,5 @@ mod setup;
 mod skip;
 mod support;
 mod targets;
+mod terminal;
 mod trace;

@@ -16,6 +16,7 @@ use super::salvage::{SalvageError, Salvaged, default_name, salvage};
 use super::summary::Summary;
 use super::table::grouped;
 use crate::exit::Exit;
+use crate::terminal;
 
 /// The version of what `--json` prints here.
 const SCHEMA: u32 = 1;
@@ -121,7 +122,7 @@ impl Inspect {
         }
         match json {
             true => print_json("pandacap.trace.inspect", &log, &summary)?,
-            false => write!(io::stdout(), "{summary}")?,
+            false => write!(terminal::out(), "{summary}")?,
         }
         Ok(())
     }
@@ -136,7 +137,7 @@ impl Salvage {
             (true, _) => print_json("pandacap.trace.salvage", &recording.log(), &Outcome { salvaged })?,
             (false, Some(salvaged)) => print_salvaged(salvaged)?,
             (false, None) => {
-                writeln!(io::stdout(), "{} is complete: nothing to salvage", recording.log().display())?;
+                writeln!(terminal::out(), "{} is complete: nothing to salvage", recording.log().display())?;
             }
         }
         Ok(())
@@ -176,7 +177,7 @@ fn draw(summary: &Summary, recording: &Recording, path: &Path) -> Result<(), Tra
 fn print_salvaged(salvaged: &Salvaged) -> io::Result<()> {
     let Salvaged { log, snapshot, reason, instructions, found_bytes, kept_bytes } = salvaged;
     let share = 100.0 * *kept_bytes as f64 / (*found_bytes).max(1) as f64;
-    let mut out = io::stdout();
+    let mut out = terminal::out();
     writeln!(out, "broken        {reason}")?;
     writeln!(out, "kept          {} of {} bytes ({share:.3}%)", grouped(*kept_bytes), grouped(*found_bytes))?;
     writeln!(out, "instructions  {}", grouped(*instructions))?;
@@ -195,7 +196,7 @@ fn print_json(schema: &'static str, log: &Path, body: &impl Serialize) -> io::Re
         body: &'a T,
     }
     let document = Document { schema, version: SCHEMA, log: log.to_string_lossy(), body };
-    let mut out = io::stdout().lock();
+    let mut out = terminal::out();
     serde_json::to_writer_pretty(&mut out, &document)?;
     writeln!(out)
 }
