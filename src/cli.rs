@@ -165,22 +165,20 @@ pub enum Error {
     Bootstrap(#[from] BootstrapError),
 }
 
-impl Error {
-    /// The exit code that says so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Error::Panda(_) => Exit::Missing,
-            Error::Install(error) if error.is_missing() => Exit::Missing,
-            Error::Guest(error) => error.exit(),
-            Error::Dist(_) => Exit::Missing,
-            Error::Plugin(error) => error.exit(),
-            Error::Rec(error) => error.exit(),
-            Error::ReplayTrace(error) => error.exit(),
-            Error::Maint(error) => error.exit(),
-            Error::Replay(trace::ReplayError::Interrupted) => Exit::Interrupted,
-            _ => Exit::Failed,
-        }
-    }
+/// Why there is nothing to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The command line is wrong, or it asks for help.
+    #[error(transparent)]
+    Typed(#[from] clap::Error),
+}
+
+/// Whether JSON was asked for, of a command line that may be wrong.
+pub fn asks_for_json(typed: &[OsString]) -> bool {
+    typed.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
 /// What every command may need to know, resolved from the command line and the environment.
@@ -203,8 +201,8 @@ pub fn enough(printed: io::Result<()>) -> io::Result<()> {
 }
 
 impl Cli {
-    /// Reads what was typed and the configuration; help, and errors of what was typed, end the program.
-    pub fn read(typed: Vec<OsString>) -> Result<Cli, ConfigError> {
+    /// Reads what was typed and the configuration.
+    pub fn read(typed: Vec<OsString>) -> Result<Cli, ReadError> {
         let grammar = Grammar::of(Cli::command());
         // Never the current folder's: whoever made that folder would choose the programs that are run.
         let base = etcetera::choose_base_strategy().ok();
@@ -213,10 +211,15 @@ impl Cli {
         match Cli::try_parse_from(defaults.complete(&grammar, &typed)) {
             Ok(cli) => Ok(Cli { defaults, typed, ..cli }),
             Err(error) => match defaults.blame(&grammar, &typed, &error) {
-                Some(blamed) => Err(blamed),
-                None => error.exit(),
+                Some(blamed) => Err(blamed.into()),
+                None => Err(error.into()),
             },
         }
+    }
+
+    /// Whether errors are to be JSON too.
+    pub fn json(&self) -> bool {
+        self.json
     }
 
     /// How much is logged on standard error.

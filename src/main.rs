@@ -1,19 +1,19 @@
 //! The program: reads the command line and leaves the rest to the library.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use pandacap::cli::Cli;
-use pandacap::exit::Exit;
+use pandacap::cli::{self, Cli, ReadError};
+use pandacap::exit::{Exit, Report};
 use pandacap::terminal;
 
 fn main() -> ExitCode {
-    let cli = match Cli::read(std::env::args_os().collect()) {
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let json = cli::asks_for_json(&typed);
+    let cli = match Cli::read(typed) {
         Ok(cli) => cli,
-        Err(error) => {
-            terminal::complain(error);
-            return Exit::Usage.into();
-        }
+        Err(error) => return unread(&error, json),
     };
     env_logger::Builder::new()
         .filter_level(cli.verbosity())
@@ -22,11 +22,33 @@ fn main() -> ExitCode {
             writeln!(out, "[{:<5} {}] {}", record.level(), record.target(), terminal::printable(&said))
         })
         .init();
+    let json = cli.json();
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(error) => {
             terminal::complain(&error);
-            error.exit().into()
+            report(json, &Report::from(&error));
+            Exit::from(&error).into()
         }
+    }
+}
+
+/// Says why nothing is done; help is given where that was asked for.
+fn unread(error: &ReadError, json: bool) -> ExitCode {
+    match error {
+        ReadError::Typed(help) if !help.use_stderr() => help.exit(),
+        ReadError::Typed(wrong) => _ = wrong.print(),
+        ReadError::Config(wrong) => terminal::complain(wrong),
+    }
+    report(json, &Report::from(error));
+    Exit::Usage.into()
+}
+
+/// Prints the error in place of a result.
+fn report(json: bool, report: &Report) {
+    let text = serde_json::to_string_pretty(report).unwrap_or_default();
+    if json {
+        // Without a reader, the exit code has to do.
+        let _ = writeln!(terminal::out(), "{text}");
     }
 }

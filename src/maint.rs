@@ -131,17 +131,6 @@ fn some(traces: &[PathBuf]) -> String {
     list(traces.get(..3).unwrap_or(traces)) + if traces.len() > 3 { ", ..." } else { "" }
 }
 
-impl MaintError {
-    /// The exit code that says so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            MaintError::Panda(_) | MaintError::Disk(DiskError::Tool(_)) => Exit::Missing,
-            MaintError::Failed(_) | MaintError::Process(_) => Exit::Guest,
-            _ => Exit::Failed,
-        }
-    }
-}
-
 impl Args {
     /// Boots the image and waits until the machine has ended.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {

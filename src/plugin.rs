@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use self::folder::{Folder, Owner};
-use self::new::{New, NewError};
+use self::new::New;
+pub use self::new::NewError;
 use crate::cli::{Context, Error};
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
@@ -102,16 +103,6 @@ pub enum PluginError {
 }
 
 impl PluginError {
-    /// The exit code that says so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            PluginError::Panda(_) | PluginError::Dist(_) | PluginError::NoFolder { .. } => Exit::Missing,
-            PluginError::New(NewError::Unknown(_)) => Exit::Missing,
-            PluginError::New(_) | PluginError::OneTarget | PluginError::NoDir(_) => Exit::Usage,
-            PluginError::Refused { .. } | PluginError::Io { .. } => Exit::Failed,
-        }
-    }
-
     fn io(path: &Path) -> impl Fn(io::Error) -> PluginError {
         move |error| PluginError::Io { path: path.to_owned(), error }
     }

@@ -85,17 +85,6 @@ pub enum ReplayTraceError {
     Pandalog,
 }
 
-impl ReplayTraceError {
-    /// The exit code that says so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            ReplayTraceError::Trace(_) | ReplayTraceError::Missing(_) => Exit::Unverified,
-            ReplayTraceError::Plugin(_) => Exit::Usage,
-            ReplayTraceError::Pandalog => Exit::Missing,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Report<'a> {
     #[serde(serialize_with = "trace::lossy")]

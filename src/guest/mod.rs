@@ -27,7 +27,6 @@ pub use self::manifest::{Disk, GuestManifest, Login, MANIFEST, Origin, SCHEMA, S
 pub use self::tool::ToolError;
 pub use self::warm::{Warm, WarmError, WarmKey};
 use crate::digest::FileDigest;
-use crate::exit::Exit;
 use crate::target::Target;
 use crate::vm::{Base, Below, DiskError, Machine, Overlays, how_many};
 
@@ -124,18 +123,6 @@ pub enum GuestError {
         /// What is wrong.
         what: String,
     },
-}
-
-impl GuestError {
-    /// The exit code that says so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            GuestError::Name(_) | GuestError::TinyName => Exit::Usage,
-            GuestError::Root | GuestError::Unknown { .. } | GuestError::Target(_) => Exit::Missing,
-            GuestError::Package(_) | GuestError::Tool(ToolError::Start { .. }) => Exit::Missing,
-            _ => Exit::Failed,
-        }
-    }
 }
 
 /// A guest that is there. As long as the value lives, no other pandacap changes or removes the guest.

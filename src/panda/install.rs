@@ -91,11 +91,6 @@ pub enum InstallError {
 }
 
 impl InstallError {
-    /// Whether the user's machine lacks something that the message names.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, InstallError::Libraries { .. } | InstallError::Wheel(WheelError::NoPip))
-    }
-
     fn io(path: &Path) -> impl Fn(io::Error) -> InstallError {
         move |error| InstallError::Io { path: path.to_owned(), error }
     }

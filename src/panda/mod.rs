@@ -18,7 +18,7 @@ pub use self::builder::exposed_paths;
 use self::embedded::{Embedded, Record, RecordError};
 pub use self::install::{Fit, InstallError, fit};
 pub use self::plugins::LoadError;
-pub use self::wheel::pip;
+pub use self::wheel::{WheelError, pip};
 use crate::digest::FileDigest;
 use crate::target::Target;
 use crate::terminal::list;

@@ -218,36 +218,6 @@ impl From<Bound> for RecError {
     }
 }
 
-impl RecError {
-    /// The exit code that says so.
-    pub fn exit(&self) -> Exit {
-        match self {
-            RecError::Name(_)
-            | RecError::OtherTarget { .. }
-            | RecError::NoCommand
-            | RecError::TinyBootstrap => Exit::Usage,
-            RecError::Bootstrap(BootstrapError::Program { .. }) => Exit::Missing,
-            RecError::Bootstrap(_) => Exit::Failed,
-            RecError::BootstrapFailed { .. } | RecError::NoHook => Exit::Guest,
-            RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => Exit::Usage,
-            RecError::Panda(_) | RecError::Dist(_) | RecError::Disk(DiskError::Tool(_)) => Exit::Missing,
-            RecError::Command(_) | RecError::Agent(_) | RecError::Refused(_) => Exit::Guest,
-            RecError::Timeout { .. } | RecError::Boot { .. } | RecError::Panic(_) => Exit::Guest,
-            RecError::Output(_) | RecError::Full => Exit::Guest,
-            RecError::Died(..) | RecError::Process(_) => Exit::Guest,
-            RecError::Interrupted => Exit::Interrupted,
-            RecError::Guest(error) => error.exit(),
-            RecError::Left { error, .. } => error.exit(),
-            RecError::Unreadable { .. }
-            | RecError::Disk(_)
-            | RecError::Port(_)
-            | RecError::Memory(_)
-            | RecError::Space(_) => Exit::Failed,
-            RecError::Partial(_) | RecError::Replay(_) | RecError::Files(_) => Exit::Failed,
-        }
-    }
-}
-
 impl Args {
     /// Records, verifies, reports.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {

@@ -10,6 +10,7 @@ mod config;
 mod confine;
 mod debian;
 mod disk;
+mod exit;
 mod foreign;
 mod gap;
 mod guest;
