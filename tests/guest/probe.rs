@@ -2,13 +2,25 @@
 //!
 //! Compiled on its own by the harness: `rustc -O -C target-feature=+crt-static tests/guest/probe.rs`.
 
-use std::{arch::asm, env, process::exit, time::Instant};
+use std::{
+    arch::asm,
+    env,
+    fs::{self, File},
+    io::Read,
+    process::exit,
+    time::Instant,
+};
 
 const MAGIC: u64 = 0x666;
 const TOGGLE: i32 = -100;
 
 unsafe extern "C" {
     fn iopl(level: i32) -> i32;
+    fn fork() -> i32;
+    fn wait(status: *mut i32) -> i32;
+    fn nice(increment: i32) -> i32;
+    fn signal(number: i32, handler: extern "C" fn(i32)) -> usize;
+    fn setitimer(which: i32, new: *const [i64; 4], old: *mut [i64; 4]) -> i32;
 }
 
 /// One hypercall: action and arguments in, all four registers out.
@@ -140,6 +152,87 @@ fn hostile_names(count: u64) {
     }
 }
 
+/// Maps memory anew and writes to each page of it.
+fn touch(pages: usize) {
+    let mut memory: Vec<u8> = Vec::with_capacity(pages << 12);
+    memory.spare_capacity_mut().iter_mut().step_by(1 << 12).for_each(|byte| _ = byte.write(1));
+    std::hint::black_box(&mut memory);
+}
+
+/// Forks a child that ends at once, and waits for its end.
+fn bear() {
+    // SAFETY: there is one thread; the child does nothing but end.
+    unsafe {
+        if fork() == 0 {
+            exit(0);
+        }
+        wait(std::ptr::null_mut());
+    }
+}
+
+/// Copies random bytes to a file.
+fn copy() {
+    let mut bytes = [0; 1 << 16];
+    let copied = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes));
+    copied.and_then(|()| fs::write("/tmp/load", bytes)).expect("a file of random bytes");
+}
+
+fn compute(turns: u64) {
+    let mut number = 1.0f64;
+    for _ in 0..turns {
+        number = std::hint::black_box(number * 1.000_000_1 + 1e-9 / number);
+    }
+}
+
+/// Keeps the guest busy for ever, in every way at once: four processes.
+fn load() {
+    extern "C" fn tick(_: i32) {}
+    let loads: [fn(); 4] = [
+        || compute(1 << 20),
+        || touch(256),
+        bear,
+        || {
+            // SAFETY: the handler does nothing; SIGALRM every millisecond.
+            unsafe {
+                signal(14, tick);
+                setitimer(0, &[0, 1000, 0, 1000], std::ptr::null_mut());
+            }
+            copy();
+        },
+    ];
+    for load in loads {
+        // SAFETY: there is one thread.
+        if unsafe { fork() } == 0 {
+            loop {
+                load();
+            }
+        }
+    }
+}
+
+/// The same piece of work each time.
+fn work(rounds: u64) {
+    for _ in 0..rounds {
+        compute(20_000);
+        touch(16);
+        bear();
+        fs::read("/proc/self/stat").expect("a process of its own");
+    }
+}
+
+/// Starts a recording, works a little, and stops it, again and again, with more of the guest's time than the others.
+fn cycles(count: u64) {
+    // SAFETY: it changes nothing but the priority.
+    unsafe { nice(-10) };
+    let exact = (0..count).filter(|_| {
+        let started = hypercall(1002, c"cycle".as_ptr() as u64, 0)[0] as i32;
+        compute(20_000);
+        touch(16);
+        (started, hypercall(1003, 0, 0)[0] as i32) == (1, 2)
+    });
+    println!("cycles {count} exact={}", exact.count());
+}
+
 fn main() {
     let arguments: Vec<String> = env::args().collect();
     let number = |i: usize| arguments.get(i).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
@@ -157,6 +250,10 @@ fn main() {
         Some("magic") => println!("magic {} -> {}", arguments[2], call(number(2) as u64, 0, 0, 0)[0] as u32),
         Some("gap") => gap(&arguments[2]),
         Some("cpuid") => cpuid(number(2) as u64),
+        Some("load") => load(),
+        Some("cycles") => cycles(number(2) as u64),
+        // work ROUNDS
+        Some("work") => work(number(2) as u64),
         // flood ACTION COUNT
         Some("flood") => {
             let begin = Instant::now();
@@ -180,7 +277,7 @@ fn main() {
             println!("mischief done");
         }
         _ => {
-            eprintln!("probe: call, magic, gap, cpuid, flood, hostile-names or mischief");
+            eprintln!("probe: call, magic, gap, cpuid, load, work, cycles, flood, hostile-names or mischief");
             exit(2);
         }
     }

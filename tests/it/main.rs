@@ -19,6 +19,7 @@ mod hostile;
 mod images;
 mod machine;
 mod maint;
+mod monitor;
 mod neighbours;
 mod network;
 mod panda;

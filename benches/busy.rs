@@ -1,0 +1,207 @@
+//! What becomes of a PANDA whose guest is never idle, with recctrl's kicks and without them, on the embedded PANDA and on
+//! that of `$PANDA_PATH`: `scripts/bench busy [MINUTES [CYCLES [TIMES]]]` prints the tables.
+#![allow(clippy::disallowed_methods, reason = "the files are the bench's own")]
+#![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
+
+#[path = "../tests/it/machine.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod machine;
+#[path = "../tests/it/monitor.rs"]
+mod monitor;
+
+use std::collections::VecDeque;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use machine::{Lab, Plugin};
+use monitor::{Killed, Monitor};
+use pandacap::panda::{Panda, Selection};
+use pandacap::target::Target;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Machines that are left under load at the same time.
+const AT_ONCE: usize = 4;
+/// Recordings that one machine makes before they are replayed and removed: snapshots are large.
+const BATCH: u32 = 50;
+/// The piece of work that is repeated.
+const WORK: &str = "probe work 20";
+
+/// A PANDA, by the name that the tables have for it.
+struct Subject {
+    name: &'static str,
+    lab: Lab,
+}
+
+/// A machine that is left under load.
+#[derive(Clone, Copy)]
+struct Try<'a> {
+    subject: &'a Subject,
+    recorded: bool,
+    kick: bool,
+}
+
+fn main() {
+    let mut numbers = env::args().skip(1).filter_map(|argument| argument.parse::<u32>().ok());
+    let mut next = |otherwise| numbers.next().unwrap_or(otherwise);
+    let (minutes, cycles, times) = (next(30), next(1000), next(50));
+    let mut subjects = vec![Subject { name: "embedded", lab: open(None) }];
+    if let Some(panda) = env::var_os("PANDA_PATH") {
+        subjects.push(Subject { name: "$PANDA_PATH", lab: open(Some(panda.into())) });
+    }
+
+    if minutes > 0 {
+        println!("| PANDA | guest under load | kick | hung |");
+        println!("|---|---|---|---|");
+        let tries = [true, false].into_iter().flat_map(|kick| {
+            subjects
+                .iter()
+                .flat_map(move |subject| [true, false].map(|recorded| Try { subject, recorded, kick }))
+        });
+        let tries = Mutex::new(tries.collect::<VecDeque<_>>());
+        let pop = || tries.lock().unwrap().pop_front();
+        thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| {
+                    while let Some(a_try) = pop() {
+                        let hung = match a_try.soak(Duration::from_secs(60 * u64::from(minutes))) {
+                            Some(after) => format!("after {} s", after.as_secs()),
+                            None => format!("not in {minutes} min"),
+                        };
+                        let guest = if a_try.recorded { "recorded" } else { "not recorded" };
+                        let kick = if a_try.kick { "y" } else { "n" };
+                        println!("| {} | {guest} | {kick} | {hung} |", a_try.subject.name);
+                    }
+                });
+            }
+        });
+    }
+    for Subject { name, lab } in &subjects {
+        if cycles > 0 {
+            let share = cycles / subjects.len() as u32;
+            let (mut made, mut replayed) = (0, 0);
+            for begun in (0..share).step_by(BATCH as usize) {
+                let batch = BATCH.min(share - begun);
+                let (more, of_them, _) = record(lab, &format!("probe cycles {batch}"), batch);
+                (made, replayed) = (made + more, replayed + of_them);
+                eprintln!("{name}: {made} recordings made, {replayed} of them replay");
+            }
+            println!("{name}: {made} of {share} recordings made under load, {replayed} of them replay");
+        }
+        if times > 0 {
+            let script = format!("for n in $(seq {times}); do recctrlu run work -- {WORK}; done");
+            let (made, replayed, ended) = record(lab, &script, times);
+            println!("{name}: `{WORK}` recorded {made} times of {times} under load, {replayed} replay");
+            for figure in ["seconds", "instructions", "log_bytes"] {
+                let mut values: Vec<_> = ended.iter().filter_map(|event| event[figure].as_f64()).collect();
+                values.sort_by(f64::total_cmp);
+                let (median, longest) = (values[values.len() / 2], values[values.len() - 1]);
+                println!("{name}: {figure}: median {median}, longest {longest}: {:.2}", longest / median);
+            }
+        }
+    }
+}
+
+fn open(panda: Option<PathBuf>) -> Lab {
+    let setting =
+        |name: &str| PathBuf::from(env::var_os(name).unwrap_or_else(|| panic!("{name}: use scripts/bench")));
+    let (home, dist) = (setting("PANDACAP_HOME"), setting("PANDACAP_DIST"));
+    let panda = Panda::find(&home, &Selection { panda, path: None }, Target::X86_64).unwrap();
+    Lab::open(panda, &home, &dist, Path::new(env!("CARGO_TARGET_TMPDIR")))
+}
+
+/// A machine with its monitor and serial ports on sockets, and its guest under load.
+fn busy(lab: &Lab, dir: &TempDir, script: &str, arguments: &str) -> Killed {
+    let script = format!("probe load\n{script}");
+    let mut panda =
+        lab.booting(dir.path(), &script, Plugin::Ours, &format!("events=events.jsonl,{arguments}"));
+    Monitor::add(dir.path(), &mut panda);
+    panda.args(["-serial", "unix:serial,server,nowait", "-qmp", "unix:qmp,server,nowait"]);
+    let log = fs::File::create(dir.path().join("said")).unwrap();
+    Killed(Some(panda.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()))
+}
+
+impl Try<'_> {
+    /// Leaves the machine to itself for so long; after what time it hung, if it did.
+    fn soak(&self, time: Duration) -> Option<Duration> {
+        // A recording a minute: a longer one fills the disk.
+        let script = match self.recorded {
+            true => "while :; do recctrlu start soak; sleep 60; recctrlu stop; done",
+            false => "while :; do sleep 60; done",
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let kick = if self.kick { "kick=y" } else { "kick=n" };
+        let _panda = busy(&self.subject.lab, &dir, script, kick);
+        let begun = Instant::now();
+        let mut removed = 0;
+        // PANDA makes the socket a while after its start.
+        while !dir.path().join("monitor").exists() {
+            sleep(Duration::from_millis(10));
+        }
+        sleep(Duration::from_secs(1));
+        let mut monitor = Monitor::connect(dir.path()).ok();
+        while begun.elapsed() < time {
+            let asked = begun.elapsed();
+            if monitor.as_mut().is_none_or(|monitor| monitor.ask("info status").is_err()) {
+                return Some(asked);
+            }
+            for event in ended(&dir, removed) {
+                remove(&dir, &event);
+                removed += 1;
+            }
+            sleep(Duration::from_secs(1));
+        }
+        None
+    }
+}
+
+/// Has a guest under load make `count` recordings; how many it made, how many of them replay, and how they ended.
+fn record(lab: &Lab, script: &str, count: u32) -> (usize, usize, Vec<Value>) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut panda = busy(lab, &dir, script, "kick=y");
+    // A guest that ends no recording for so long has made all it will.
+    let (mut made, mut last) = (0, Instant::now());
+    while made < count as usize && last.elapsed() < Duration::from_secs(300) {
+        sleep(Duration::from_millis(100));
+        let so_far = ended(&dir, 0).len();
+        if so_far > made {
+            (made, last) = (so_far, Instant::now());
+        }
+        if let Some(ended) = panda.0.as_mut().and_then(|panda| panda.try_wait().unwrap()) {
+            eprintln!("PANDA ended: {ended}\n{}", fs::read_to_string(dir.path().join("said")).unwrap());
+            break;
+        }
+    }
+    drop(panda);
+    let all = ended(&dir, 0);
+    let replays =
+        all.iter().filter(|event| match lab.replay_with(dir.path(), name(event), &["-serial", "null"]) {
+            Ok(()) => true,
+            Err(said) => {
+                eprintln!("{}: {said}", name(event));
+                false
+            }
+        });
+    (made, replays.count(), all)
+}
+
+/// What recctrl tells of the recordings that have ended, but for the first few.
+fn ended(dir: &TempDir, skipped: usize) -> Vec<Value> {
+    let events = fs::read_to_string(dir.path().join("events.jsonl")).unwrap_or_default();
+    let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    events.filter(|event| event["event"] == "ended").skip(skipped).collect()
+}
+
+fn name(event: &Value) -> &str {
+    event["name"].as_str().unwrap()
+}
+
+fn remove(dir: &TempDir, event: &Value) {
+    for ending in ["rr-snp", "rr-nondet.log"] {
+        fs::remove_file(dir.path().join(format!("{}-{ending}", name(event)))).unwrap();
+    }
+}
