@@ -398,7 +398,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 20 } else { 2_000 }))]
 
     #[test]
     fn whatever_happens_each_recording_begins_once_and_ends_once(rules in rules(), deeds in deeds()) {

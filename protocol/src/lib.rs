@@ -290,6 +290,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 50 } else { 256 }))]
+
         #[test]
         fn a_call_is_ours_exactly_when_its_low_half_is_the_magic(registers: Registers) {
             prop_assert_eq!(decode(registers).is_some(), registers[0] as u32 == MAGIC);

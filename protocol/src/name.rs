@@ -73,7 +73,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(10_000))]
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 50 } else { 10_000 }))]
         #[test]
         fn whatever_a_guest_sends_one_plain_path_component_comes_out(raw: std::vec::Vec<u8>) {
             if let Some(name) = name(&raw) {

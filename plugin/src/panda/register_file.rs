@@ -92,6 +92,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 10 } else { 256 }))]
+
         #[test]
         fn a_register_file_is_found_where_it_is_or_not_at_all(
             before in proptest::collection::vec(any::<u8>(), 0..64),
