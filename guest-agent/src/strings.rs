@@ -78,14 +78,11 @@ impl<'a> Strings<'a> {
     ///
     /// Of several the last one counts, as for shells: `pam_exec.so` puts its own behind what users have set.
     pub fn variable(&self, name: &[u8]) -> &'a [u8] {
-        let mut last = b"".as_slice();
-        for entry in self.clone() {
-            match split_once(entry, b'=') {
-                (found, Some(value)) if same(found, name) => last = value,
-                _ => {}
-            }
-        }
-        last
+        let values = self.clone().filter_map(|entry| match split_once(entry, b'=') {
+            (found, value) if same(found, name) => value,
+            _ => None,
+        });
+        values.last().unwrap_or_default()
     }
 
     /// Whether there is none left.

@@ -16,15 +16,15 @@ use protocol::{VERSION, action, feature};
 
 // Tabs, for they are shorter.
 const HELP: &[u8] = b"\
-recctrlu starts and stops PANDA recordings from inside the guest.
+recctrlu starts and ends PANDA recordings of this guest.
 
   start NAME\t\tstart a recording
   stop\t\t\tend it
-  run NAME -- COMMAND\trecord this command, pass its exit status on
+  run NAME -- COMMAND\trecord it, pass its exit status on
   toggle NAME\t\tstart a recording, or end the one that is on
   open_session NAME\tthe first session starts a recording
   close_session [NAME]\tthe last one ends it
-  pam [--users A,B]\topen or close one, as pam_exec.so asks
+  pam [--users A,B]\topen or close one for pam_exec.so
   message TEXT\t\tleave a note in recctrl's events
   status\t\tis a recording on?
   check\t\t\twhich recctrl is there?
