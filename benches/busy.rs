@@ -110,7 +110,7 @@ fn open(panda: Option<PathBuf>) -> Lab {
     let setting =
         |name: &str| PathBuf::from(env::var_os(name).unwrap_or_else(|| panic!("{name}: use scripts/bench")));
     let (home, dist) = (setting("PANDACAP_HOME"), setting("PANDACAP_DIST"));
-    let panda = Panda::find(&home, &Selection { panda, path: None }, Target::X86_64).unwrap();
+    let panda = Panda::find(&home, &Selection { panda, ..Selection::default() }, Target::X86_64).unwrap();
     Lab::open(panda, &home, &dist, Path::new(env!("CARGO_TARGET_TMPDIR")))
 }
 

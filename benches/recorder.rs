@@ -43,7 +43,7 @@ fn main() {
     let (home, dist) = (setting("PANDACAP_HOME"), setting("PANDACAP_DIST"));
     let (dist, scratch) = (Path::new(&dist), Path::new(env!("CARGO_TARGET_TMPDIR")));
     let home = Path::new(&home);
-    let selection = Selection { panda: env::var_os("PANDA_PATH").map(PathBuf::from), path: None };
+    let selection = Selection { panda: env::var_os("PANDA_PATH").map(PathBuf::from), ..Selection::default() };
     let lab = Lab::open(Panda::find(home, &selection, Target::X86_64).unwrap(), home, dist, scratch);
 
     let mut table = Table::new();

@@ -24,7 +24,8 @@ fn main() {
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     let home = target.join("home");
-    let named = env::var_os("PANDA_PATH").map(|panda| Selection { panda: Some(panda.into()), path: None });
+    let named = env::var_os("PANDA_PATH")
+        .map(|panda| Selection { panda: Some(panda.into()), ..Selection::default() });
     for kind in KINDS {
         if wanted.as_ref().is_some_and(|wanted| wanted != kind.target.name()) {
             continue;

@@ -10,6 +10,7 @@ use log::LevelFilter;
 
 use crate::bootstrap::{self, BootstrapError};
 use crate::config::{self, Config, ConfigCommand, ConfigError, Grammar};
+use crate::confine;
 use crate::dist::DistError;
 use crate::doctor;
 use crate::exit::Exit;
@@ -38,6 +39,10 @@ pub struct Cli {
     /// The file with the options' defaults [default: pandacap/pandacap.toml in the XDG configuration folder]
     #[arg(long, global = true, value_name = "FILE", help_heading = EVERY_COMMAND)]
     config: Option<PathBuf>,
+
+    /// Whether every PANDA is kept from all that its job does not need (docs/security.md)
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = EVERY_COMMAND)]
+    confine: confine::Mode,
 
     /// Print the result as one JSON document, for programs
     #[arg(long, global = true, help_heading = EVERY_COMMAND)]
@@ -279,7 +284,11 @@ impl Cli {
             Some(home) => std::path::absolute(home).map_err(|_| Error::Home)?,
             None => etcetera::choose_base_strategy().map_err(|_| Error::Home)?.data_dir().join("pandacap"),
         };
-        let selection = Selection { panda: self.panda.clone(), path: std::env::var_os("PATH") };
+        let selection = Selection {
+            panda: self.panda.clone(),
+            path: std::env::var_os("PATH"),
+            confine: confine::Settings { mode: self.confine, environment: std::env::vars_os().collect() },
+        };
         Ok(Context { home, selection, json: self.json })
     }
 }

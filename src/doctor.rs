@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::bootstrap;
 use crate::cli::Context;
+use crate::confine;
 use crate::dist::{self, DistError};
 use crate::exit::Exit;
 use crate::panda::{self, Fit, Panda, PandaError, Selection, Source};
@@ -138,6 +139,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
     checks.push(disk(&context.home));
     checks.push(memory());
     checks.push(kvm());
+    checks.push(confinement());
     checks
 }
 
@@ -247,6 +249,18 @@ fn memory() -> Check {
 fn kvm() -> Check {
     let found = if Path::new("/dev/kvm").exists() { "/dev/kvm is there" } else { "no /dev/kvm" };
     ok("kvm", format!("{found}; recording does not use it"))
+}
+
+fn confinement() -> Check {
+    match confine::missing_words() {
+        None => ok("confinement", "the kernel can keep PANDA from all that its job does not need".to_owned()),
+        Some(missing) => Check {
+            name: "confinement",
+            state: State::Warning,
+            found: format!("the kernel cannot keep PANDA from {missing}"),
+            mend: Some("use a Linux kernel of 6.12 or newer, with Landlock and seccomp".to_owned()),
+        },
+    }
 }
 
 fn on_path(tool: &str, path: Option<&OsStr>) -> Option<PathBuf> {

@@ -7,6 +7,7 @@
 pub mod bootstrap;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod digest;
 pub mod dist;
 pub mod doctor;

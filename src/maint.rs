@@ -2,10 +2,11 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
 use crate::cli::{Context, Error};
+use crate::confine::{Mode, Sandbox, Settings};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::panda::{NO_CONFIGURATION, Panda, PandaError};
@@ -127,6 +128,11 @@ pub enum MaintError {
     Files(#[from] io::Error),
 }
 
+/// A path that means the same wherever the machine runs.
+fn whole(path: &Path) -> String {
+    std::path::absolute(path).as_deref().unwrap_or(path).to_string_lossy().into_owned()
+}
+
 fn some(traces: &[PathBuf]) -> String {
     list(traces.get(..3).unwrap_or(traces)) + if traces.len() > 3 { ", ..." } else { "" }
 }
@@ -152,7 +158,7 @@ impl Args {
         }
         let forwards = self.port_fwd.iter().map(|forward| forward.ready()).collect::<Result<Vec<_>, _>>()?;
         check_memory(self.mem)?;
-        let mut command = self.emulator(context)?;
+        let (mut command, sandbox) = self.emulator(context)?;
         command.args(self.arguments(&base, &forwards));
         if self.dry_run {
             writeln!(terminal::verbatim(), "{}", crate::vm::shell(&command))?;
@@ -170,7 +176,12 @@ impl Args {
                 forward.guest, forward.host
             ));
         }
-        match Attached::start(command)?.wait(&interrupt)? {
+        let work = tempfile::tempdir()?;
+        command.current_dir(work.path());
+        let sandbox = sandbox.write(work.path()).write(&base.path).read_all(base.chain());
+        let sandbox = sandbox.forwards(&forwards).reach(self.net).display(Some(&self.display));
+        let sandbox = sandbox.read_all(&self.kernel).read_all(&self.initrd).named_by(&self.qemu_arg);
+        match Attached::start(command, &sandbox)?.wait(&interrupt)? {
             Some(status) if status.success() => Ok(Exit::Done),
             Some(status) => Err(MaintError::Failed(status)),
             None => Ok(Exit::Interrupted),
@@ -178,13 +189,14 @@ impl Args {
     }
 
     /// What runs the machine: QEMU, with KVM if it can be had, else PANDA.
-    fn emulator(&self, context: &Context) -> Result<Command, MaintError> {
+    fn emulator(&self, context: &Context) -> Result<(Command, Sandbox), MaintError> {
         let program = format!("qemu-system-{}", self.target);
         let path = context.selection.path.iter().flat_map(std::env::split_paths);
         let Some(qemu) = path.map(|folder| folder.join(&program)).find(|program| program.is_file()) else {
-            return Ok(Panda::find(&context.home, &context.selection, self.target)?.command());
+            let panda = Panda::find(&context.home, &context.selection, self.target)?;
+            return Ok((panda.command(), panda.sandbox()));
         };
-        let mut command = Command::new(qemu);
+        let mut command = Command::new(&qemu);
         command.arg(NO_CONFIGURATION);
         let kvm = || OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
         let here = cfg!(target_arch = "x86_64") && matches!(self.target, Target::X86_64 | Target::I386);
@@ -192,7 +204,9 @@ impl Args {
             // With QEMU's own processor, which is PANDA's: nothing on the image gets used to a better one.
             command.arg("-enable-kvm");
         }
-        Ok(command)
+        // It is the distribution's, and mended there.
+        let open = Settings { mode: Mode::Off, ..context.selection.confine.clone() };
+        Ok((command, Sandbox::of(&qemu, &open)))
     }
 
     fn arguments(&self, base: &Base, forwards: &[PortForward]) -> Vec<String> {
@@ -204,11 +218,11 @@ impl Args {
         args.extend(drive(&base.path.to_string_lossy(), base.format));
         args.extend(network("e1000", forwards, self.net));
         if let Some(kernel) = &self.kernel {
-            args.extend(["-kernel".to_owned(), kernel.to_string_lossy().into_owned()]);
+            args.extend(["-kernel".to_owned(), whole(kernel)]);
             args.extend(["-append".to_owned(), self.append.clone()]);
         }
         if let Some(initrd) = &self.initrd {
-            args.extend(["-initrd".to_owned(), initrd.to_string_lossy().into_owned()]);
+            args.extend(["-initrd".to_owned(), whole(initrd)]);
         }
         args.extend(self.qemu_arg.iter().cloned());
         args

@@ -114,6 +114,10 @@ impl Args {
             true => tempfile::tempdir()?,
             false => tempfile::Builder::new().prefix(".pandacap-").tempdir_in(&out)?,
         };
+        let folder = panda.plugins_below(own.path());
+        let links = self.links(&folder)?;
+        let mut plugins: Vec<PathBuf> = links.iter().map(|(file, _)| file.clone()).collect();
+        plugins.push(own.path().to_owned());
         let what = ReplayOf {
             panda: &panda,
             machine: trace.machine(self.trust_args || self.dry_run).map_err(ReplayTraceError::from)?,
@@ -121,14 +125,14 @@ impl Args {
             work: work.path(),
             more: &more,
             panda_dir: Some(own.path()),
+            plugins: &plugins,
         };
         if self.dry_run {
             self.dry(&what)?;
             return Ok(Exit::Done);
         }
-        let plugins = panda.plugins_below(own.path());
-        fs::create_dir_all(&plugins)?;
-        for (file, place) in self.links(&plugins)? {
+        fs::create_dir_all(&folder)?;
+        for (file, place) in links {
             symlink(file, place)?;
         }
         let replayed = show(&what, &interrupt, name, context.json);
@@ -177,6 +181,11 @@ impl Args {
             if panda.source == Source::Embedded {
                 return Err(ReplayTraceError::Pandalog.into());
             }
+            // A plain name is one in the folder where PANDA runs, like other results.
+            let file = match file.components().count() {
+                1 => file.clone(),
+                _ => std::path::absolute(file)?,
+            };
             more.extend(["-pandalog".to_owned(), file.to_string_lossy().into_owned()]);
         }
         more.extend(self.qemu_arg.iter().cloned());

@@ -1,8 +1,12 @@
 //! A guest's console on the terminal, on an overlay that is thrown away.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use super::{Guest, GuestError, WarmError, WarmKey};
+use crate::confine::Sandbox;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::terminal;
@@ -36,21 +40,26 @@ pub(super) fn shell(
     let (kernel, initramfs) = (guest.kernel(), guest.initramfs());
     let boot =
         Boot { kernel: kernel.as_deref(), initramfs: initramfs.as_deref(), append: &guest.manifest.append };
-    let state = warm.as_ref().map(|warm| &*warm.state);
+    let state = warm.as_ref().map(|warm| File::open(&warm.state)).transpose().map_err(files)?.map(Arc::new);
+    let incoming = state.as_ref().map(|state| format!("fd:{}", state.as_raw_fd()));
     let outside = Outside {
         serial: &["mon:stdio"],
         overlay: OVERLAY,
         forwards: &forwards,
         reach,
-        state,
+        state: incoming.as_deref(),
         ..Outside::default()
     };
     let mut command = panda.command();
     // Ctrl-], for Ctrl-A is what shells have for the beginning of the line.
     command.args(machine.boot_args(boot, outside)).args(["-echr", "0x1d"]);
     command.current_dir(folder.path()).env_remove("PANDA_DIR");
+    let sandbox = panda.sandbox().write(folder.path()).forwards(&forwards).reach(reach);
+    let sandbox = sandbox.read_all(base.chain()).read_all(boot.kernel).read_all(boot.initramfs);
+    let sandbox = state.into_iter().fold(sandbox, Sandbox::inherit);
     terminal::say(format_args!("the console of {}; Ctrl-] x leaves, and nothing is kept", guest.name));
     let failed = |error| GuestError::from(WarmError::Process(error));
-    let ended = Attached::start(command).and_then(|machine| machine.wait(interrupt)).map_err(failed)?;
+    let ended =
+        Attached::start(command, &sandbox).and_then(|machine| machine.wait(interrupt)).map_err(failed)?;
     Ok(ended.is_none())
 }

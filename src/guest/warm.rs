@@ -222,8 +222,13 @@ impl Guest {
             .map(|forward| forward.ready())
             .collect::<Result<_, _>>()?;
         let serial = format!("file:{CONSOLE}");
-        let outside =
-            Outside { serial: &[&serial], overlay: DISK, forwards: &forwards, ..Outside::default() };
+        let outside = Outside {
+            serial: &[&serial],
+            overlay: DISK,
+            forwards: &forwards,
+            monitor: true,
+            ..Outside::default()
+        };
         let mut command = panda.command();
         command.args(key.machine.boot_args(boot, outside)).env_remove("PANDA_DIR");
         let files = |error| WarmError::Files { folder: folder.to_owned(), error };
@@ -231,7 +236,10 @@ impl Guest {
         command.stdout(log.try_clone().map_err(files)?).stderr(log);
 
         let began = Instant::now();
-        let mut process = Process::start(command, folder)?;
+        let images = key.disk.iter().flat_map(Base::chain);
+        let sandbox = panda.sandbox().forwards(&forwards).monitor().read_all(images);
+        let sandbox = sandbox.read_all(boot.kernel).read_all(boot.initramfs);
+        let mut process = Process::start(command, folder, sandbox)?;
         let mut signs = Signs::new(folder.join(CONSOLE), &forwards, self.manifest.booted.text());
         let said = || last_lines(&folder.join(CONSOLE), 8).unwrap_or_default().join("\n");
         loop {

@@ -49,7 +49,8 @@ impl Command {
             Command::Install { mut target, wheel } => {
                 target.sort_unstable();
                 target.dedup();
-                let installed = install(&context.home, &target, wheel.as_deref())?;
+                let installed =
+                    install(&context.home, &target, wheel.as_deref(), &context.selection.confine)?;
                 if context.json {
                     serde_json::to_writer_pretty(&mut out, &installed).map_err(io::Error::from)?;
                     writeln!(out)?;

@@ -13,6 +13,7 @@ use super::embedded::{Embedded, RELEASE, Record};
 use super::loader::{Libraries, LoaderError};
 use super::wheel::{self, Wheel, WheelError};
 use super::{Panda, PandaError};
+use crate::confine::Settings;
 use crate::digest::FileDigest;
 use crate::progress::Progress;
 use crate::target::Target;
@@ -101,6 +102,7 @@ pub fn install(
     home: &Path,
     targets: &[Target],
     wheel: Option<&Path>,
+    confine: &Settings,
 ) -> Result<Vec<Installed>, InstallError> {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         return Err(InstallError::Machine);
@@ -114,20 +116,20 @@ pub fn install(
     if !absent.is_empty() || !place.firmware().is_dir() {
         let staging = folder.join("staging");
         remove(&staging)?;
-        let result = add(&place, &absent, wheel, &staging);
+        let result = add(&place, &absent, wheel, &staging, confine);
         remove(&staging)?;
         result?;
     }
     let mut installed = Vec::new();
     for &target in targets {
-        let (record, changed) = complete(&place, target)?;
+        let (record, changed) = complete(&place, target, confine)?;
         let change = match (absent.contains(&target), changed) {
             (true, _) => Change::Installed,
             (false, true) => Change::Mended,
             (false, false) => Change::Unchanged,
         };
         let stand_ins = record.stand_ins.clone();
-        installed.push(Installed { change, stand_ins, panda: Panda::embedded(&place, record) });
+        installed.push(Installed { change, stand_ins, panda: Panda::embedded(&place, record, confine) });
     }
     Ok(installed)
 }
@@ -184,6 +186,7 @@ fn add(
     targets: &[Target],
     wheel: Option<&Path>,
     staging: &Path,
+    confine: &Settings,
 ) -> Result<(), InstallError> {
     let staged = Embedded::at(staging.join(RELEASE));
     fs::create_dir_all(staged.root()).map_err(InstallError::io(staged.root()))?;
@@ -193,7 +196,7 @@ fn add(
     };
     wheel.unpack(targets, &staged)?;
     for &target in targets {
-        complete(&staged, target)?;
+        complete(&staged, target, confine)?;
     }
 
     File::open(staging)
@@ -219,7 +222,7 @@ fn replace(from: &Path, to: &Path, old: &Path) -> Result<(), InstallError> {
 /// Gives an unpacked target all that the wheel does not bring, and sees that it starts.
 ///
 /// Says also whether anything had to be written.
-fn complete(place: &Embedded, target: Target) -> Result<(Record, bool), InstallError> {
+fn complete(place: &Embedded, target: Target, confine: &Settings) -> Result<(Record, bool), InstallError> {
     let libpanda = place.libpanda(target);
     let needed = Libraries::of(&libpanda)?;
     let packages = needed.packages(target);
@@ -252,7 +255,7 @@ fn complete(place: &Embedded, target: Target) -> Result<(Record, bool), InstallE
         }
     }
 
-    let version = super::version(&place.program(target)).map_err(InstallError::Start)?;
+    let version = super::version(&place.program(target), confine).map_err(InstallError::Start)?;
     let digest = FileDigest::of(&libpanda).map_err(InstallError::io(&libpanda))?.sha256;
     let record = Record::new(target, wheel::SHA256, version, digest, needed.missing);
     let file = place.record_file(target);

@@ -19,6 +19,7 @@ use self::embedded::{Embedded, Record, RecordError};
 pub use self::install::{Fit, InstallError, fit};
 pub use self::plugins::LoadError;
 pub use self::wheel::{WheelError, pip};
+use crate::confine::{ConfineError, Sandbox, Settings};
 use crate::digest::FileDigest;
 use crate::target::Target;
 use crate::terminal::list;
@@ -33,6 +34,8 @@ pub struct Selection {
     pub panda: Option<PathBuf>,
     /// `$PATH`, searched when there is no embedded PANDA.
     pub path: Option<OsString>,
+    /// How it is started.
+    pub confine: Settings,
 }
 
 /// Where a PANDA was found.
@@ -62,6 +65,9 @@ pub struct Panda {
     pub digest: String,
     /// Where it was found.
     pub source: Source,
+    /// How it is started.
+    #[serde(skip)]
+    pub confine: Settings,
 }
 
 /// Why there is no PANDA to start.
@@ -100,6 +106,9 @@ pub enum PandaError {
         /// What is wrong.
         error: RecordError,
     },
+    /// It must not be started.
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
     /// The program does not start, or is not PANDA.
     #[error("{} does not start: {reason}", .program.display())]
     Unusable {
@@ -113,28 +122,30 @@ pub enum PandaError {
 impl Panda {
     /// Finds the PANDA for `target`: the one asked for, else the embedded one, else the first on the path.
     pub fn find(home: &Path, selection: &Selection, target: Target) -> Result<Panda, PandaError> {
+        selection.confine.mode.check()?;
+        let confine = &selection.confine;
         if let Some(asked) = &selection.panda {
             let searched = candidates(asked, target);
             return match searched.iter().find(|path| path.is_file()) {
-                Some(program) => Panda::at(program, target, Source::Asked),
+                Some(program) => Panda::at(program, target, Source::Asked, confine),
                 None => Err(PandaError::NotThere { target, asked: asked.clone(), searched }),
             };
         }
         let embedded = Embedded::of(home);
         match embedded.record(target) {
-            Ok(Some(record)) => return Ok(Panda::embedded(&embedded, record)),
+            Ok(Some(record)) => return Ok(Panda::embedded(&embedded, record, confine)),
             Ok(None) => {}
             Err(error) => return Err(PandaError::Embedded { target, error }),
         }
         let path = selection.path.iter().flat_map(std::env::split_paths);
         match path.map(|folder| folder.join(program_name(target))).find(|program| program.is_file()) {
-            Some(program) => Panda::at(&program, target, Source::Path),
+            Some(program) => Panda::at(&program, target, Source::Path, confine),
             None => Err(PandaError::NotFound { target, embedded: embedded.program(target) }),
         }
     }
 
     /// The embedded PANDA that `record` describes.
-    fn embedded(place: &Embedded, record: Record) -> Panda {
+    fn embedded(place: &Embedded, record: Record, confine: &Settings) -> Panda {
         Panda {
             target: record.target,
             program: place.program(record.target),
@@ -142,19 +153,20 @@ impl Panda {
             version: record.version,
             digest: record.digest,
             source: Source::Embedded,
+            confine: confine.clone(),
         }
     }
 
     /// A PANDA that the user has.
-    fn at(program: &Path, target: Target, source: Source) -> Result<Panda, PandaError> {
+    fn at(program: &Path, target: Target, source: Source, confine: &Settings) -> Result<Panda, PandaError> {
         let unusable = |error: io::Error| PandaError::Unusable {
             program: program.to_owned(),
             reason: error.to_string(),
         };
         let program = std::path::absolute(program).map_err(unusable)?;
-        let version = version(&program)?;
+        let version = version(&program, confine)?;
         let digest = FileDigest::of(&program).map_err(unusable)?.sha256;
-        Ok(Panda { target, program, data: None, version, digest, source })
+        Ok(Panda { target, program, data: None, version, digest, source, confine: confine.clone() })
     }
 
     /// The file with its code: libpanda of the embedded PANDA, the program of another.
@@ -177,9 +189,14 @@ impl Panda {
         command
     }
 
+    /// What it needs of this machine for whatever it does.
+    pub fn sandbox(&self) -> Sandbox {
+        Sandbox::of(&self.program, &self.confine).read_all(&self.data)
+    }
+
     /// Starts it, to ask what it calls itself and to see that it can be started.
     pub fn start_once(&self) -> Result<String, PandaError> {
-        version(&self.program)
+        version(&self.program, &self.confine)
     }
 
     /// The folders in which it searches `panda_<name>.so`, after `$PANDA_DIR`.
@@ -215,13 +232,16 @@ fn program_name(target: Target) -> String {
 }
 
 /// What a PANDA calls itself; asking starts it, which also shows that it can be started.
-fn version(program: &Path) -> Result<String, PandaError> {
+fn version(program: &Path, confine: &Settings) -> Result<String, PandaError> {
     let unusable = |reason: String| PandaError::Unusable { program: program.to_owned(), reason };
-    let output = Command::new(program)
-        .args([NO_CONFIGURATION, "-version"])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| unusable(error.to_string()))?;
+    let mut command = Command::new(program);
+    command.args([NO_CONFIGURATION, "-version"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/");
+    let child = match Sandbox::of(program, confine).spawn(&mut command) {
+        Err(ConfineError::Start { error, .. }) => return Err(unusable(error.to_string())),
+        spawned => spawned?,
+    };
+    let output = child.wait_with_output().map_err(|error| unusable(error.to_string()))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
         return Err(unusable(format!("{}; it says: {complaint}", output.status)));

@@ -52,7 +52,10 @@ impl Panda {
         command.args(["-nodefaults", "-display", "none", "-M", "none", "-S", "-monitor", "stdio"]);
         command.arg("-panda").arg(format!("recctrl:{arguments}"));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn()?;
+        let plugins = fs::read_dir(self.plugins_below(folder))?;
+        let plugins = plugins.map(|entry| fs::canonicalize(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+        let sandbox = self.sandbox().write(folder).read_all(plugins);
+        let mut child = sandbox.spawn(&mut command).map_err(io::Error::other)?;
         if let Some(mut monitor) = child.stdin.take() {
             // A PANDA that has refused the plugin is gone by now.
             let _ = monitor.write_all(b"quit\n");

@@ -167,6 +167,7 @@ impl Run<'_> {
                 shutdown: outcome.ended - last,
             },
             panda_ended: Some(outcome.panda),
+            confinement: Some(plan.panda.confine.mode.here()),
             files,
             verification: verification?,
         })
@@ -231,7 +232,8 @@ fn verify(
     let recording = std::path::absolute(folder)?.join(name);
     let work = tempfile::tempdir()?;
     let (recording, work) = (&*recording, work.path());
-    let what = ReplayOf { panda: plan.panda, machine, recording, work, more: &[], panda_dir: None };
+    let what =
+        ReplayOf { panda: plan.panda, machine, recording, work, more: &[], panda_dir: None, plugins: &[] };
     let mut written = Ok(());
     let replayed = replay(&what, interrupt, |line| {
         if let Some(step) = line.step {

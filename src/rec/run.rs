@@ -3,9 +3,11 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,12 +15,13 @@ use super::bounds::{self, Bound};
 use super::events::{Bootstrap, Recorded, Story};
 use super::subject::Subject;
 use super::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, RecError};
+use crate::confine::Sandbox;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::terminal::{self, complain, last_lines};
 use crate::trace::PandaEnd;
-use crate::vm::{Outside, PANIC, PluginSpec, PortForward, Process, Reach, Sign, Signs, Tail, shell};
+use crate::vm::{Base, Outside, PANIC, PluginSpec, PortForward, Process, Reach, Sign, Signs, Tail, shell};
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -88,7 +91,7 @@ pub(super) struct Outcome {
 
 impl Plan<'_> {
     /// PANDA's arguments, firmware left out.
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, state: Option<&str>) -> Vec<String> {
         let serial = self.subject.serial();
         let serial: Vec<&str> = serial.iter().map(String::as_str).collect();
         let outside = Outside {
@@ -98,7 +101,8 @@ impl Plan<'_> {
             forwards: self.forwards,
             reach: self.reach,
             display: self.display,
-            state: self.subject.state(),
+            state,
+            monitor: false,
         };
         self.subject.machine.record_args(self.subject.boot(), outside, &self.recctrl_args, self.plugins)
     }
@@ -139,9 +143,23 @@ impl Plan<'_> {
             }
         }
         let mut command = self.panda.command();
-        command.args(self.arguments());
+        let state = self.subject.state().map(|state| state.to_string_lossy());
+        let state = state.map(|state| format!("exec:cat {}", shell_words::quote(&state)));
+        command.args(self.arguments(state.as_deref()));
         lines.push(format!("PANDA_DIR={PLUGINS} {}", shell(&command)));
         Ok(lines)
+    }
+
+    /// What PANDA needs beside the folder of the run: what it boots, and what was asked for.
+    fn sandbox(&self, state: Option<Arc<File>>) -> Result<Sandbox, RecError> {
+        let boot = self.subject.boot();
+        let images = self.subject.base().into_iter().flat_map(Base::chain);
+        let plugins = self.plugins.iter().filter_map(PluginSpec::file);
+        let sandbox = self.panda.sandbox().forwards(self.forwards).reach(self.reach).display(self.display);
+        let sandbox = sandbox.read_all(images).read_all(boot.kernel).read_all(boot.initramfs);
+        let sandbox = sandbox.read_all(plugins).read(self.recctrl).named_by(&self.subject.machine.more);
+        let sandbox = sandbox.named_by(&self.plugins.iter().map(PluginSpec::to_string).collect::<Vec<_>>());
+        Ok(state.into_iter().fold(sandbox, Sandbox::inherit))
     }
 
     /// Runs it in `folder`, where its subject is prepared.
@@ -150,14 +168,16 @@ impl Plan<'_> {
         for (file, place) in self.links()? {
             symlink(file, folder.join(place))?;
         }
-        let arguments = self.arguments();
+        let state = self.subject.state().map(File::open).transpose()?.map(Arc::new);
+        let incoming = state.as_ref().map(|state| format!("fd:{}", state.as_raw_fd()));
+        let arguments = self.arguments(incoming.as_deref());
         let log = File::create(folder.join(PANDA_LOG))?;
         let mut command: Command = self.panda.command();
         command.args(&arguments).env("PANDA_DIR", PLUGINS);
         command.stdout(log.try_clone()?).stderr(log);
 
         let (began, started) = (Instant::now(), unix_seconds());
-        let mut process = Process::start(command, folder)?;
+        let mut process = Process::start(command, folder, self.sandbox(state)?)?;
         let mut run = Watch::new(folder, self);
         let mut cut = None;
         let status = loop {

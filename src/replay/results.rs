@@ -64,7 +64,8 @@ fn is_plain(path: &Path) -> io::Result<bool> {
 
 /// Whether a plugin's arguments have this as a value.
 fn names(argument: &str, name: &str) -> bool {
-    argument.split([':', ',']).any(|pair| pair.split_once('=').is_some_and(|(_, value)| value == name))
+    argument == name
+        || argument.split([':', ',']).any(|pair| pair.split_once('=').is_some_and(|(_, value)| value == name))
 }
 
 #[cfg(test)]

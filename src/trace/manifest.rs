@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::argv;
+use crate::confine::Confinement;
 use crate::digest::FileDigest;
 use crate::guest::Package;
 use crate::panda::Panda;
@@ -57,6 +58,9 @@ pub struct Manifest {
     /// How the PANDA that recorded ended; manifests of earlier pandacaps do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub panda_ended: Option<PandaEnd>,
+    /// How far that PANDA was confined; manifests of earlier pandacaps do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confinement: Option<Confinement>,
     /// Every file of the trace that does not change any more.
     pub files: BTreeMap<String, FileDigest>,
     /// The replay that followed at once; none when it was interrupted.
@@ -263,6 +267,7 @@ pub fn is_plain(name: &str) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::confine::{Mode, Part};
     use crate::trace::Trace;
     use std::os::unix::ffi::OsStringExt;
 
@@ -296,6 +301,7 @@ pub(crate) mod tests {
             },
             seconds: Seconds { boot: 2.0, record: 0.5, shutdown: 0.1 },
             panda_ended: Some(PandaEnd::Signal(11)),
+            confinement: Some(Confinement { mode: Mode::Auto, missing: vec![Part::Signals] }),
             files: [("ls-1-rr-snp".into(), digest)].into(),
             verification: Some(Verification {
                 at: Timestamp::UNIX_EPOCH,
@@ -315,9 +321,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_manifest_that_does_not_say_how_panda_ended_is_read() {
-        let manifest = Manifest { panda_ended: None, ..example() };
+        let manifest = Manifest { panda_ended: None, confinement: None, ..example() };
         let text = manifest.to_json().expect("JSON");
-        assert!(!String::from_utf8_lossy(&text).contains("panda_ended"));
+        let text_of = String::from_utf8_lossy(&text);
+        assert!(!text_of.contains("panda_ended") && !text_of.contains("confinement"));
         assert_eq!(Manifest::parse(&text).expect("parses"), manifest);
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,8 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use super::failure::{Failure, Said};
 use super::sound::check_recording;
+use super::{log_name, snapshot_name};
+use crate::confine::Sandbox;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::vm::{Machine, Process, ProcessError, shell};
@@ -60,6 +62,8 @@ pub struct ReplayOf<'a> {
     pub more: &'a [String],
     /// `PANDA_DIR`, below which PANDA looks for plugins first.
     pub panda_dir: Option<&'a Path>,
+    /// That folder, and the plugins to which it leads.
+    pub plugins: &'a [PathBuf],
 }
 
 impl ReplayOf<'_> {
@@ -73,6 +77,14 @@ impl ReplayOf<'_> {
             command.env("PANDA_DIR", folder);
         }
         command
+    }
+
+    /// What PANDA needs: itself, the recording's two files, and plugins. It keeps nothing but what is in its folder.
+    fn sandbox(&self) -> Sandbox {
+        let name = self.recording.file_name().unwrap_or_default().to_string_lossy();
+        let files = [snapshot_name(&name), log_name(&name)];
+        let sandbox = self.panda.sandbox().named_by(self.more);
+        sandbox.read_all(files.map(|file| self.recording.with_file_name(file))).read_all(self.plugins)
     }
 
     /// The replay as a line for a shell.
@@ -114,7 +126,7 @@ pub fn replay(
     let (mut output, terminal) = pseudo_terminal()?;
     let mut command = what.command();
     command.stdout(terminal.try_clone()?).stderr(terminal);
-    let mut process = Process::start(command, what.work)?;
+    let mut process = Process::start(command, what.work, what.sandbox())?;
 
     let mut lines = Lines::default();
     let mut heard = Instant::now();

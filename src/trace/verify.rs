@@ -130,6 +130,7 @@ fn verify(trace: &Trace, trusted: bool, context: &Context, interrupt: &Interrupt
             work: work.path(),
             more: &[],
             panda_dir: None,
+            plugins: &[],
         };
         let Replay { failure, seconds } = replay(&what, interrupt, |line| {
             if let Some(step) = line.step {

@@ -85,8 +85,10 @@ pub struct Outside<'a> {
     pub reach: Reach,
     /// Where its screen is shown, in QEMU's words.
     pub display: Option<&'a str>,
-    /// A saved state of the same machine, from which it goes on instead of booting.
-    pub state: Option<&'a Path>,
+    /// A saved state of the same machine, from which it goes on instead of booting, in QEMU's words.
+    pub state: Option<&'a str>,
+    /// Whether there is a monitor, to save the machine's state by.
+    pub monitor: bool,
 }
 
 /// QEMU's arguments for the first IDE disk.
@@ -144,10 +146,11 @@ impl Machine {
             args.extend(["-append", boot.append].map(str::to_owned));
         }
         if let Some(state) = outside.state {
-            let state = state.to_string_lossy();
-            args.extend(["-incoming".to_owned(), format!("exec:cat {}", shell_words::quote(&state))]);
+            args.extend(["-incoming", state].map(str::to_owned));
         }
-        args.extend(["-qmp".to_owned(), format!("unix:{QMP_SOCKET},server,nowait")]);
+        if outside.monitor {
+            args.extend(["-qmp".to_owned(), format!("unix:{QMP_SOCKET},server,nowait")]);
+        }
         args
     }
 

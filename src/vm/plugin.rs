@@ -91,6 +91,11 @@ impl PluginSpec {
         Err(NoPlugin::Unknown { name: self.name.clone(), folders })
     }
 
+    /// Its file, if PANDA does not have it.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// The link by which PANDA finds a file in `plugins`, one of its folders: where it leads, and where it is.
     pub fn link(&self, plugins: &Path) -> io::Result<Option<(PathBuf, PathBuf)>> {
         let place = plugins.join(format!("panda_{}.so", self.name));

@@ -7,11 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{
-    Pid, Signal, getppid, kill_process, kill_process_group, set_parent_process_death_signal,
-};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::{qmp, shell};
+use crate::confine::{ConfineError, Sandbox};
 use crate::interrupt::Interrupt;
 
 /// How long PANDA may take to end when it is asked to; a recording's log is written meanwhile.
@@ -22,14 +21,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// Why PANDA could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// It did not start.
-    #[error("cannot start {}: {error}", .program.display())]
-    Start {
-        /// The program.
-        program: PathBuf,
-        /// What the system says.
-        error: io::Error,
-    },
+    /// It did not start, or must not.
+    #[error(transparent)]
+    Start(#[from] ConfineError),
     /// It started, and the system does not tell what became of it.
     #[error("cannot wait for PANDA: {0}")]
     Wait(#[source] io::Error),
@@ -43,13 +37,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts PANDA with `folder` as its working directory. Call it from a thread that stays: PANDA is asked to
-    /// end when that thread does.
-    pub fn start(mut command: Command, folder: &Path) -> Result<Process, ProcessError> {
-        let program = PathBuf::from(command.get_program());
+    /// Starts PANDA with `folder` as its working directory, in which it may do as it likes. Call it from a thread that
+    /// stays: PANDA is asked to end when that thread does.
+    pub fn start(mut command: Command, folder: &Path, sandbox: Sandbox) -> Result<Process, ProcessError> {
         command.current_dir(folder).stdin(Stdio::null()).process_group(0);
         log::info!("in {}: {}", folder.display(), shell(&command));
-        let child = tied(&mut command).spawn().map_err(|error| ProcessError::Start { program, error })?;
+        let child = sandbox.write(folder).spawn(&mut command)?;
         Ok(Process { child, folder: folder.to_owned() })
     }
 
@@ -63,12 +56,9 @@ impl Process {
         qmp::save(&self.folder, file)
     }
 
-    /// Ends PANDA, and with it properly a recording that is on: `quit` over QMP, else SIGTERM, then SIGKILL.
+    /// Ends PANDA, and with it properly a recording that is on: SIGTERM, then SIGKILL.
     pub fn end(&mut self) -> Result<ExitStatus, ProcessError> {
-        if let Err(error) = qmp::quit(&self.folder) {
-            log::debug!("no quit over QMP, so SIGTERM: {error}");
-            self.signal(Signal::TERM);
-        }
+        self.signal(Signal::TERM);
         self.wait()
     }
 
@@ -101,29 +91,15 @@ impl Process {
     }
 }
 
-/// Has a command end when the thread that starts it does.
-fn tied(command: &mut Command) -> &mut Command {
-    let parent = rustix::process::getpid();
-    let tie_to_parent = move || {
-        set_parent_process_death_signal(Some(Signal::TERM))?;
-        // The parent may have died before the line above.
-        if getppid() == Some(parent) { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
-    };
-    // SAFETY: between fork and exec only async-signal-safe calls are sound; the closure makes two system calls
-    // and allocates nothing.
-    unsafe { command.pre_exec(tie_to_parent) }
-}
-
 /// A machine whose console is the terminal of the program.
 #[derive(Debug)]
 pub struct Attached(Child);
 
 impl Attached {
     /// Starts it on the program's own terminal. Call it from a thread that stays.
-    pub fn start(mut command: Command) -> Result<Attached, ProcessError> {
-        let program = PathBuf::from(command.get_program());
+    pub fn start(mut command: Command, sandbox: &Sandbox) -> Result<Attached, ProcessError> {
         log::info!("{}", shell(&command));
-        tied(&mut command).spawn().map(Attached).map_err(|error| ProcessError::Start { program, error })
+        Ok(Attached(sandbox.spawn(&mut command)?))
     }
 
     /// How it ended by itself; none when an interrupt ended it, by SIGTERM, on which an emulator closes its disks.

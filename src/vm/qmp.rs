@@ -1,14 +1,16 @@
 //! Talking to a running PANDA over QMP.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::AsRawFd;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use qapi::{Command, Empty, Qmp, qmp};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde::{Deserialize, Serialize};
 
 /// How long PANDA may take to answer.
@@ -18,15 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(50);
 /// As fast as it can, in bytes per second: by itself QEMU would spare a network.
 const FAST: i64 = 8 << 30;
-
-/// Asks the PANDA that runs in `folder` to quit; a recording that is on is ended on the way.
-pub(super) fn quit(folder: &Path) -> io::Result<()> {
-    let stream = connect(folder)?;
-    let mut qmp = Qmp::from_stream(&stream);
-    qmp.handshake()?;
-    qmp.execute(&qmp::quit {}).map_err(io::Error::from)?;
-    Ok(())
-}
+/// What it calls the file to which it writes the state.
+const FILE: &str = "state";
 
 /// Has the PANDA that runs in `folder` write its machine's state to `file` there, and stop it. A machine that was
 /// stopped before would not run after it is loaded.
@@ -34,7 +29,9 @@ pub(super) fn save(folder: &Path, file: &str) -> io::Result<()> {
     let stream = connect(folder)?;
     let mut qmp = Qmp::from_stream(&stream);
     qmp.handshake()?;
-    let uri = Some(format!("exec:cat > {}", shell_words::quote(file)));
+    give(&stream, &File::create(folder.join(file))?)?;
+    qmp.execute(&qmp::getfd { fdname: FILE.to_owned() }).map_err(io::Error::from)?;
+    let uri = Some(format!("fd:{FILE}"));
     qmp.execute(&Limits { max_bandwidth: FAST }).map_err(io::Error::from)?;
     let migrate = qmp::migrate { uri, channels: None, detach: None, resume: None };
     qmp.execute(&migrate).map_err(io::Error::from)?;
@@ -45,6 +42,16 @@ pub(super) fn save(folder: &Path, file: &str) -> io::Result<()> {
             _ => sleep(TICK),
         }
     }
+}
+
+/// Hands PANDA a file that is open, with a blank, which means nothing to it.
+fn give(stream: &UnixStream, file: &File) -> io::Result<()> {
+    let files = [file.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut with = SendAncillaryBuffer::new(&mut space);
+    with.push(SendAncillaryMessage::ScmRights(&files));
+    sendmsg(stream, &[IoSlice::new(b" ")], &mut with, SendFlags::empty())?;
+    Ok(())
 }
 
 fn connect(folder: &Path) -> io::Result<UnixStream> {

@@ -1,11 +1,18 @@
 //! What PANDA may do on this machine, tried from outside and from within.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use predicates::str::contains;
 use tempfile::TempDir;
 
+use crate::plugin_new::{begin, build};
 use crate::support::{home, pandacap};
 
 const FOLDER: &str = "panda/0.1.1.5/x86_64-softmmu";
@@ -15,18 +22,13 @@ const CONFIGURATION: &str = "/home/andrew/git/panda/build/install/etc/panda/qemu
 /// A home like the shared one, whose PANDA looks for its configuration in `folder`; returns that file.
 fn configured(folder: &Path) -> (TempDir, PathBuf) {
     let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    fs::create_dir_all(own.path().join(FOLDER)).unwrap();
+    fs::create_dir_all(own.path().join(FOLDER).parent().unwrap()).unwrap();
     for shared in ["panda/0.1.1.5/pc-bios", "guests"] {
         std::os::unix::fs::symlink(home().join(shared), own.path().join(shared)).unwrap();
     }
-    for entry in fs::read_dir(home().join(FOLDER)).unwrap() {
-        let entry = entry.unwrap();
-        let place = own.path().join(FOLDER).join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => std::os::unix::fs::symlink(entry.path(), place).unwrap(),
-            false => fs::copy(entry.path(), place).map(drop).unwrap(),
-        }
-    }
+    let mut copy = Command::new("cp");
+    copy.arg("-r").arg(home().join(FOLDER)).arg(own.path().join(FOLDER).parent().unwrap());
+    assert!(copy.status().unwrap().success());
     let file = folder.join("qemu.conf");
     let place = file.to_str().unwrap();
     let padded = format!("{}{place}", "/".repeat(CONFIGURATION.len() - place.len()));
@@ -46,6 +48,12 @@ fn a_configuration_where_panda_was_built_is_never_read() {
     let chardev = format!("[chardev \"x\"]\n  backend = \"file\"\n  path = \"{}\"\n", made.display());
     for text in [chardev, "nonsense\n".to_owned()] {
         fs::write(&file, text).unwrap();
+        // Unconfined: where it is, it could not be read either.
+        let pandacap = |home: &Path| {
+            let mut pandacap = pandacap(home);
+            pandacap.arg("--confine=off");
+            pandacap
+        };
         pandacap(own.path()).arg("doctor").assert().success();
         let out = place.path().join("out");
         let mut rec = pandacap(own.path());
@@ -97,4 +105,120 @@ fn no_plugin_of_the_embedded_panda_has_its_libraries_searched_where_it_was_built
         }
     }
     assert!(count > 50, "{count} plugins");
+}
+
+/// The plugin of `tests/plugins/hostile.rs`, built once.
+fn hostile() -> &'static Path {
+    static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
+    PLUGIN.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        begin("hostile", dir.path());
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/hostile.rs");
+        fs::copy(source, dir.path().join("src/lib.rs")).unwrap();
+        build("hostile", dir.path())
+    })
+}
+
+/// What a hostile plugin finds on the machine around it, and tells of it.
+struct Prey {
+    dir: TempDir,
+    argument: String,
+    _listeners: (TcpListener, UnixListener, UnixListener),
+}
+
+impl Prey {
+    fn new() -> Prey {
+        let dir = tempfile::tempdir().unwrap();
+        let place = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        for folder in ["home/.ssh", "beside"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        fs::write(place("home/.ssh/id_ed25519"), "secret").unwrap();
+        fs::write(place("file"), "the user's").unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let unix = UnixListener::bind(place("socket")).unwrap();
+        let hidden = dir.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let hidden_address = SocketAddr::from_abstract_name(&hidden).unwrap();
+        let abstracted = UnixListener::bind_addr(&hidden_address).unwrap();
+        let port = tcp.local_addr().unwrap().port().to_string();
+        let [key, file, folder] = ["home/.ssh/id_ed25519", "file", "beside"].map(place);
+        let places =
+            [key, file, folder, place("t"), "t".to_owned(), port, place("socket"), hidden].join("\n");
+        let digits: String = places.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let argument = format!("{}:places={digits}", hostile().display());
+        Prey { dir, argument, _listeners: (tcp, unix, abstracted) }
+    }
+
+    /// `pandacap` where the user is, with the plugin for what has `--plugin`.
+    fn pandacap(&self, mode: &str, arguments: &[&str]) -> assert_cmd::Command {
+        let work = self.dir.path().join("cwd");
+        fs::create_dir_all(&work).unwrap();
+        let mut command = pandacap(home());
+        command.current_dir(work).env("PANDACAP_TEST_SECRET", "x").arg(format!("--confine={mode}"));
+        command.args(arguments);
+        command
+    }
+
+    fn record(&self, mode: &str, arguments: &[&str]) -> assert_cmd::assert::Assert {
+        let mut rec = self.pandacap(mode, &["rec", "--name", "t", "--out"]);
+        rec.arg(self.dir.path()).args(arguments).args(["--", "true"]).assert().success()
+    }
+}
+
+/// What the plugin has tried, and whether it worked.
+fn tries(folder: &Path, from: &[&str]) -> BTreeMap<String, bool> {
+    let mut tries = BTreeMap::new();
+    for from in from {
+        let file = folder.join(format!("tries.{from}"));
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            println!("{from} {line}");
+            let mut words = line.split(' ');
+            let name = format!("{from}_{}", words.next().unwrap());
+            tries.insert(name, words.next() == Some("yes"));
+        }
+        fs::remove_file(file).unwrap();
+    }
+    tries
+}
+
+fn that_worked(tries: &BTreeMap<String, bool>) -> Vec<&str> {
+    tries.iter().filter(|(_, worked)| **worked).map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn a_plugin_that_turns_on_its_user_gets_nowhere_in_a_replay() {
+    let prey = Prey::new();
+    prey.record("auto", &[]);
+    let trace = prey.dir.path().join("t");
+    let replay = |mode: &str, argument: &str, from: &[&str]| {
+        let arguments = ["replay", trace.to_str().unwrap(), "--plugin", argument];
+        prey.pandacap(mode, &arguments).assert().success();
+        tries(&prey.dir.path().join("cwd"), from)
+    };
+    let both = ["load", "block"];
+    let confined = replay("require", &format!("{},from=block", prey.argument), &both);
+    assert_eq!(that_worked(&confined), [""; 0]);
+    // PANDA, free to fork in a callback, hangs: its own threads hold locks.
+    let free = replay("off", &prey.argument, &["load"]);
+    let worked = that_worked(&free).len();
+    println!("{} tries in a replay: 0 worked; of {} unconfined ones {worked}", confined.len(), free.len());
+    assert_eq!(confined.len(), 2 * free.len());
+    assert!(free.len() >= 60 && 2 * worked > free.len(), "{worked} of {}", free.len());
+}
+
+#[test]
+fn a_plugin_that_turns_on_its_user_gets_in_a_recording_what_was_asked_for() {
+    let prey = Prey::new();
+    for options in [&[][..], &["--nic", "e1000", "--port-fwd", "22:0"]] {
+        let argument = format!("{},from=block", prey.argument);
+        let arguments = [&["--plugin", &argument], options].concat();
+        prey.record("require", &arguments);
+        let trace = prey.dir.path().join("t");
+        // Its work folder is the trace in the making, and not yet called so.
+        assert_eq!(that_worked(&tries(&trace, &["load", "block"])), [""; 0], "{options:?}");
+        let manifest = fs::read(trace.join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        assert_eq!(manifest["confinement"], serde_json::json!({"mode": "require", "missing": []}));
+        fs::remove_dir_all(trace).unwrap();
+    }
 }

@@ -160,8 +160,10 @@ fn the_panda_that_is_asked_for_comes_before_the_embedded_one_and_that_before_the
     fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let says = |command: &mut assert_cmd::Command, expected: &Path| {
         let expected = format!("{}\n", expected.display());
-        command.args(["panda", "path"]).assert().success().stdout(expected);
+        command.args(["--confine=off", "panda", "path"]).assert().success().stdout(expected);
     };
+    let script = pandacap(home.path()).env("PANDA_PATH", own.path()).args(["panda", "path"]).assert().code(3);
+    script.stderr(contains("is a script, and a confined PANDA executes nothing"));
 
     says(pandacap(home.path()).env("PANDA_PATH", own.path()), &fake);
     says(pandacap(home.path()).env("PANDA_PATH", "/nowhere").arg("--panda").arg(own.path()), &fake);

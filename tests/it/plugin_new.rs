@@ -10,7 +10,7 @@ use crate::machine::{Plugin, Run};
 use crate::support::{home, lab, pandacap};
 
 /// Begins a plugin in `folder`.
-fn begin(name: &str, folder: &Path) {
+pub fn begin(name: &str, folder: &Path) {
     let mut new = pandacap(home());
     new.args(["plugin", "new", name])
         .arg(folder)
@@ -20,7 +20,7 @@ fn begin(name: &str, folder: &Path) {
 }
 
 /// Builds it, with what it depends on built once; returns its file.
-fn build(name: &str, folder: &Path) -> PathBuf {
+pub fn build(name: &str, folder: &Path) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-new");
     let mut cargo = Command::new(env!("CARGO"));
     cargo

@@ -27,7 +27,7 @@ pub fn process(home: &Path) -> Process {
 
 /// The PANDA that whole runs are tried on: `$PANDA_PATH`, or the embedded one.
 pub fn selection() -> Selection {
-    Selection { panda: std::env::var_os("PANDA_PATH").map(PathBuf::from), path: None }
+    Selection { panda: std::env::var_os("PANDA_PATH").map(PathBuf::from), ..Selection::default() }
 }
 
 fn shared() -> PathBuf {
