@@ -1,11 +1,15 @@
-//! Any bytes, read as PANDA's log: no panic, no more memory than the log has bytes, and what is salvaged is whole.
+//! Any bytes, read as PANDA's log: no panic, no more memory than the log has bytes, what is salvaged is whole, and
+//! what passes the check for a PC with 256 MiB harms no PANDA.
 
 #![no_main]
 
 use std::io::{Cursor, Read};
 
 use libfuzzer_sys::fuzz_target;
-use pandacap::trace::log::{Callsite, Cut, Event, Reader, Summary, encode, encode_header};
+use pandacap::target::Target;
+use pandacap::trace::log::{
+    Call, Callsite, Cut, Event, Limits, Reader, Summary, check, encode, encode_header,
+};
 
 fuzz_target!(|log: &[u8]| {
     let Ok(mut reader) = Reader::new(Cursor::new(log)) else { return };
@@ -24,6 +28,13 @@ fuzz_target!(|log: &[u8]| {
     assert_eq!(summary.total.bytes + 8, next);
 
     let mut reader = Reader::new(Cursor::new(log)).expect("it could be read before");
+    if check(&mut reader, &Limits::of(Target::X86_64, 256, &[])).is_ok() {
+        Reader::new(Cursor::new(log))
+            .expect("it could be read before")
+            .for_each(|entry| harmless(&entry.unwrap().event));
+    }
+
+    let mut reader = Reader::new(Cursor::new(log)).expect("it could be read before");
     if let (Some(cut), Some(_)) = Cut::find(&mut reader) {
         let mut whole = Vec::new();
         encode_header(cut.instructions, &mut whole);
@@ -33,3 +44,27 @@ fuzz_target!(|log: &[u8]| {
         assert!(reader.map(|entry| entry.expect("it is whole")).last().is_some());
     }
 });
+
+/// What a replay must not meet, said anew.
+fn harmless(event: &Event) {
+    const MEMORY: u64 = 256 << 20;
+    let inside = |address: u64, len: u64| {
+        let end = address.checked_add(len).expect("it wraps around");
+        assert!(end <= 0xa_0000 || (address >= 0x10_0000 && end <= MEMORY), "{address:#x} {len:#x}");
+    };
+    match *event {
+        Event::Call(Call::MemoryWrite { address, len }) if len > 0 => inside(address, len.into()),
+        Event::Call(Call::MemoryUnmap { address, len }) if len > 0 => inside(address, len),
+        Event::Call(Call::RegisterWrite { cpu, register, len }) => {
+            assert!(cpu == 0 && (0..40).contains(&register) && (4..=10).contains(&len));
+        }
+        Event::Call(Call::RegionChange { address, size, name_len, .. }) => {
+            assert!(address.checked_add(size).is_some() && name_len < 256);
+            assert!(size == 0 || address >= MEMORY || (address >= 0xa_0000 && address + size <= 0x10_0000));
+        }
+        Event::Call(Call::Packet { len, .. }) => assert!((1..=128 << 10).contains(&len)),
+        Event::InterruptRequest(flags) => assert!(flags >= 0 && flags < 0x4000),
+        Event::ExitRequest(_) | Event::PendingInterrupts(_) | Event::Exception(_) => panic!("never on a PC"),
+        _ => {}
+    }
+}
