@@ -34,12 +34,15 @@ bookworm_apt() {
     mkdir -p "$apt/lists" "$apt/cache" "$apt/sources.d"
     exec 9>"$apt/lock"
     flock 9
+    # what is installed may be of another release: nothing is
+    : >"$apt/installed"
     debian_sources bookworm | sed '/^$/q; s/^\(Suites: [^ ]*\).*/\1/' >"$apt/sources.d/debian.sources"
     cat >"$apt/apt.conf" <<-END
 		APT::Architecture "amd64";
 		APT::Architectures { "amd64"; "i386"; "armhf"; "arm64"; };
 		APT::Sandbox::User "root";
 		Dir::State::lists "$apt/lists";
+		Dir::State::status "$apt/installed";
 		Dir::Cache "$apt/cache";
 		Dir::Etc::sourcelist "/dev/null";
 		Dir::Etc::sourceparts "$apt/sources.d";
