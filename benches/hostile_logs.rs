@@ -1,5 +1,6 @@
 //! Hostile logs against `pandacap verify`: a real trace's log, changed in thousands of ways, half of them with digests
-//! that fit, and half of those such that PANDA gets to see them. Counts what becomes of each, and prints the seed of every one that PANDA dies of.
+//! that fit, and half of those such that PANDA gets to see them. Counts what becomes of each, and prints the seed of every one that PANDA dies of, and
+//! keeps its log in `target/hostile-logs`, because each run records anew.
 //!
 //! usage: `scripts/bench hostile-logs [COUNT [SEED]]`; `$PANDACAP_TRIED` names another pandacap to try.
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
@@ -176,7 +177,15 @@ impl Original {
             let problems = report["problems"].as_array().unwrap().iter().filter_map(Value::as_str);
             problems.collect::<Vec<_>>().join(" | ")
         };
-        range.zip(reports.iter().map(problems)).collect()
+        let found: Vec<_> = range.zip(reports.iter().map(problems)).collect();
+        let kept = target.join("hostile-logs");
+        for ((which, _), folder) in
+            found.iter().zip(&folders).filter(|((_, why), _)| classify(why).starts_with("CRASH"))
+        {
+            fs::create_dir_all(&kept).unwrap();
+            fs::rename(folder.join(log_name(&self.name)), kept.join(format!("{seed}-{which}.log"))).unwrap();
+        }
+        found
     }
 }
 

@@ -63,7 +63,7 @@ fn harmless(event: &Event) {
             assert!(size == 0 || address >= MEMORY || (address >= 0xa_0000 && address + size <= 0x10_0000));
         }
         Event::Call(Call::Packet { len, .. }) => assert!((1..=128 << 10).contains(&len)),
-        Event::InterruptRequest(flags) => assert!(flags >= 0 && flags < 0x4000),
+        Event::InterruptRequest(flags) => assert!((0..0x4000).contains(&flags) && flags & 0x80 == 0),
         Event::ExitRequest(_) | Event::PendingInterrupts(_) | Event::Exception(_) => panic!("never on a PC"),
         _ => {}
     }

@@ -66,6 +66,9 @@ fn a_log_that_would_have_panda_write_elsewhere_is_refused_before_panda_sees_it()
             refused.stderr(contains("PANDA was not given the recording").and(contains(word)));
         }
     }
+    replace(&trace, "t-rr-nondet.log", &with_entry(&log, Event::InterruptRequest(0x80)));
+    let refused = pandacap(home()).arg("verify").arg(&trace).assert().code(4);
+    refused.stderr(contains("unknown interrupt request (0x80)"));
     // A log that merely is another's is PANDA's to judge.
     replace(&trace, "t-rr-nondet.log", &with_entry(&log, Event::Input4(7)));
     pandacap(home()).arg("verify").arg(&trace).assert().code(4).stderr(contains("detect_infinite_loops"));

@@ -11,8 +11,9 @@ use super::entry::{Call, Callsite, Entry, Event, Memory};
 use super::reader::{Error, Reader};
 use crate::target::Target;
 
-/// Flags of pending interrupts that a processor of QEMU 2.9 has.
-const INTERRUPTS: i32 = 0x3ffe;
+/// Flags of pending interrupts that a processor of QEMU 2.9 has, but for that of a debugger (0x80): PANDA stops for it,
+/// and takes a pointer to the debugger that is not there.
+const INTERRUPTS: i32 = 0x3f7e;
 /// The longest name of a memory region; PANDA's own have some twenty letters.
 const LONGEST_NAME: u32 = 255;
 /// The longest packet: PANDA's network cards have 64 KiB and a header.
@@ -361,7 +362,12 @@ mod tests {
         let input = |value| said(&pc, &[(Callsite::INTERRUPT, Event::Input4(value))]);
         assert!(input(255).is_ok() && input(u32::MAX).is_ok() && input(256).is_err());
         let request = |flags| said(&pc, &[(Callsite::MAIN_LOOP, Event::InterruptRequest(flags))]);
-        assert!(request(2).is_ok() && request(1 << 20).is_err() && request(i32::MIN).is_err());
+        assert!(
+            request(2).is_ok()
+                && request(0x80).is_err()
+                && request(1 << 20).is_err()
+                && request(i32::MIN).is_err()
+        );
         assert!(said(&pc, &[(Callsite::MAIN_LOOP, Event::PendingInterrupts(1))]).is_err());
         assert!(call(&pc, Call::DiskTransfer { kind: 6, from: 0, to: 0, len: 1 }).is_err());
         assert!(call(&pc, Call::NetTransfer { kind: 3, from: 0, to: 0, len: 1 }).is_err());
