@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::debian::{Machine, debian, warm_debian};
+use crate::skip::skip;
 
 /// Has bash connect to a port of the host's loopback, and write so many bytes.
 fn send(port: u16, bytes: u32) -> String {
@@ -49,11 +50,16 @@ fn a_guest_that_may_reach_the_host_does_and_a_panda_that_it_kills_fails_the_run(
     machine.run("root", "recctrlu run a -- true");
     machine.run("root", &send(port, 1));
     if sink(IDENT).is_none() {
-        eprintln!("not tried: a guest that kills PANDA, for that takes root");
+        skip("network::a_guest_that_may_reach_the_host...", "port 113 cannot be had");
         return;
     }
-    let _ = machine.ssh("root", &["-o", "ServerAliveInterval=5"], &send(IDENT, 4 << 20)).output();
-    let _ = machine.ssh("root", &["-o", "ServerAliveInterval=5"], &send(IDENT, 4 << 20)).output();
+    // What lies behind the buffer differs, so that not every try kills PANDA.
+    let keep_alive = ["-o", "ServerAliveInterval=5"];
+    let survives = |machine: &Machine| {
+        let _ = machine.ssh("root", &keep_alive, &send(IDENT, 4 << 20)).output();
+        machine.ssh("root", &keep_alive, "true").output().unwrap().status.success()
+    };
+    let _ = (0..20).find(|_| !survives(&machine));
     thread::sleep(Duration::from_secs(1));
     let (code, traces, said) = machine.ended();
     assert_eq!(code, Some(5), "{said}");

@@ -74,7 +74,12 @@ fn a_panda_that_does_not_load_it_is_left_as_it_was_and_gives_the_reason() {
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
 
-    let refused = pandacap(own.path()).arg("--panda").arg(own.path()).args(["plugin", "install"]).assert();
+    let install = |confine: &str| {
+        pandacap(own.path()).arg(confine).arg("--panda").arg(own.path()).args(["plugin", "install"]).assert()
+    };
+    install("--confine=auto").code(3).stderr(contains("is a script, and a confined PANDA executes nothing"));
+    // This PANDA is a script, which takes a shell.
+    let refused = install("--confine=off");
     refused.code(1).stderr(contains("number for guest hypercalls can't be told; nothing was changed"));
     assert_eq!(fs::read_dir(own.path().join("bin/panda/plugins")).unwrap().count(), 0);
 }
