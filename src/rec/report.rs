@@ -30,9 +30,12 @@ pub(super) fn print(kept: &Kept, json: bool) -> io::Result<()> {
     let mut out = terminal::out();
     if json {
         serde_json::to_writer_pretty(&mut out, &Report::from(kept))?;
-        return writeln!(out);
+        writeln!(out)?;
+    } else {
+        table(&mut out, kept)?;
     }
-    table(&mut out, kept)
+    complain_of(kept);
+    Ok(())
 }
 
 /// Prints every trace of a run: as tables, or as JSON in an array.
@@ -41,13 +44,16 @@ pub(super) fn print_all(kept: &[Kept], json: bool) -> io::Result<()> {
     if json {
         let reports: Vec<Report<'_>> = kept.iter().map(Report::from).collect();
         serde_json::to_writer_pretty(&mut out, &reports)?;
-        return writeln!(out);
+        writeln!(out)?;
     }
     for (index, kept) in kept.iter().enumerate() {
-        if index > 0 {
-            writeln!(out)?;
+        if !json {
+            if index > 0 {
+                writeln!(out)?;
+            }
+            table(&mut out, kept)?;
         }
-        table(&mut out, kept)?;
+        complain_of(kept);
     }
     Ok(())
 }
@@ -76,7 +82,7 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
         ("exit status", (!manifest.command.is_empty()).then_some(status)),
         ("instructions", Some(recording.instructions.to_string())),
         ("ended by", Some(recording.ended.clone())),
-        ("PANDA", crash.clone()),
+        ("PANDA", crash),
         ("attempts", attempts(&recording.attempts)),
         ("snapshot", Some(HumanBytes(recording.snapshot_bytes).to_string())),
         ("log", Some(HumanBytes(recording.log_bytes).to_string())),
@@ -90,14 +96,18 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
     let rows = rows.into_iter().filter_map(|(what, value)| Some([what.to_owned(), value?]));
     table.load_preset(NOTHING).add_rows(rows);
     writeln!(out, "{}", table.trim_fmt())?;
-    if let Some(crash) = crash {
+    Ok(())
+}
+
+/// Says on standard error what is wrong with a trace, whichever way the result is printed.
+fn complain_of(Kept { folder, manifest }: &Kept) {
+    if let Some(crash) = manifest.panda_ended.filter(|ended| ended.is_crash()) {
         complain(format_args!(
             "{}: PANDA itself {crash}, which a guest can bring about; the recording ends before that",
             folder.display()
         ));
     }
-    if let Some(failure) = verification.and_then(|verification| verification.failure.as_ref()) {
+    if let Some(failure) = manifest.verification.as_ref().and_then(|done| done.failure.as_ref()) {
         complain(format_args!("{}: the recording does not replay: {failure}", folder.display()));
     }
-    Ok(())
 }
