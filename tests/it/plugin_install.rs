@@ -69,8 +69,9 @@ fn a_panda_that_does_not_load_it_is_left_as_it_was_and_gives_the_reason() {
     let program = own.path().join("bin/panda-system-x86_64");
     fs::create_dir_all(own.path().join("bin/panda/plugins")).unwrap();
     let says = "PANDA[recctrl]: error: not loaded: this PANDA's number for guest hypercalls can't be told";
-    let script =
-        format!("#!/bin/sh\n[ \"$1\" = -version ] && exec echo version 2.9\necho \"{says}\" >&2\nexit 1\n");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *-version*) exec echo version 2.9 ;; esac\necho \"{says}\" >&2\nexit 1\n"
+    );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
 
