@@ -214,10 +214,10 @@ impl Sandbox {
         self
     }
 
-    /// Has this file open from the beginning.
+    /// Has these files open from the beginning.
     #[must_use]
-    pub fn inherit(mut self, file: Arc<File>) -> Sandbox {
-        self.inherit.push(file);
+    pub fn inherit(mut self, files: impl IntoIterator<Item = Arc<File>>) -> Sandbox {
+        self.inherit.extend(files);
         self
     }
 

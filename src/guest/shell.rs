@@ -1,16 +1,12 @@
 //! A guest's console on the terminal, on an overlay that is thrown away.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::sync::Arc;
 
 use super::{Guest, GuestError, WarmError, WarmKey};
-use crate::confine::Sandbox;
 use crate::interrupt::Interrupt;
 use crate::panda::Panda;
 use crate::terminal;
-use crate::vm::{Attached, Boot, Outside, PortForward, Reach};
+use crate::vm::{Attached, Boot, Outside, PortForward, Reach, SavedState};
 
 const OVERLAY: &str = "disk.qcow2";
 
@@ -40,8 +36,8 @@ pub(super) fn shell(
     let (kernel, initramfs) = (guest.kernel(), guest.initramfs());
     let boot =
         Boot { kernel: kernel.as_deref(), initramfs: initramfs.as_deref(), append: &guest.manifest.append };
-    let state = warm.as_ref().map(|warm| File::open(&warm.state)).transpose().map_err(files)?.map(Arc::new);
-    let incoming = state.as_ref().map(|state| format!("fd:{}", state.as_raw_fd()));
+    let state = warm.as_ref().map(|warm| SavedState::open(&warm.state)).transpose().map_err(files)?;
+    let incoming = state.as_ref().map(SavedState::incoming);
     let outside = Outside {
         serial: &["mon:stdio"],
         overlay: OVERLAY,
@@ -55,8 +51,8 @@ pub(super) fn shell(
     command.args(machine.boot_args(boot, outside)).args(["-echr", "0x1d"]);
     command.current_dir(folder.path()).env_remove("PANDA_DIR");
     let sandbox = panda.sandbox().write(folder.path()).forwards(&forwards).reach(reach);
-    let sandbox = sandbox.read_all(base.chain()).read_all(boot.kernel).read_all(boot.initramfs);
-    let sandbox = state.into_iter().fold(sandbox, Sandbox::inherit);
+    let sandbox = sandbox.read_all(base.chain()).read_all(boot.files());
+    let sandbox = sandbox.inherit(state.as_ref().map(SavedState::file));
     terminal::say(format_args!("the console of {}; Ctrl-] x leaves, and nothing is kept", guest.name));
     let failed = |error| GuestError::from(WarmError::Process(error));
     let ended =

@@ -237,8 +237,7 @@ impl Guest {
 
         let began = Instant::now();
         let images = key.disk.iter().flat_map(Base::chain);
-        let sandbox = panda.sandbox().forwards(&forwards).monitor().read_all(images);
-        let sandbox = sandbox.read_all(boot.kernel).read_all(boot.initramfs);
+        let sandbox = panda.sandbox().forwards(&forwards).monitor().read_all(images).read_all(boot.files());
         let mut process = Process::start(command, folder, sandbox)?;
         let mut signs = Signs::new(folder.join(CONSOLE), &forwards, self.manifest.booted.text());
         let said = || last_lines(&folder.join(CONSOLE), 8).unwrap_or_default().join("\n");

@@ -3,11 +3,9 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +19,9 @@ use crate::panda::Panda;
 use crate::progress::Progress;
 use crate::terminal::{self, complain, last_lines};
 use crate::trace::PandaEnd;
-use crate::vm::{Base, Outside, PANIC, PluginSpec, PortForward, Process, Reach, Sign, Signs, Tail, shell};
+use crate::vm::{
+    Base, Outside, PANIC, PluginSpec, PortForward, Process, Reach, SavedState, Sign, Signs, Tail, shell,
+};
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -151,15 +151,14 @@ impl Plan<'_> {
     }
 
     /// What PANDA needs beside the folder of the run: what it boots, and what was asked for.
-    fn sandbox(&self, state: Option<Arc<File>>) -> Result<Sandbox, RecError> {
-        let boot = self.subject.boot();
+    fn sandbox(&self, state: Option<&SavedState>) -> Sandbox {
         let images = self.subject.base().into_iter().flat_map(Base::chain);
         let plugins = self.plugins.iter().filter_map(PluginSpec::file);
         let sandbox = self.panda.sandbox().forwards(self.forwards).reach(self.reach).display(self.display);
-        let sandbox = sandbox.read_all(images).read_all(boot.kernel).read_all(boot.initramfs);
+        let sandbox = sandbox.read_all(images).read_all(self.subject.boot().files());
         let sandbox = sandbox.read_all(plugins).read(self.recctrl).named_by(&self.subject.machine.more);
         let sandbox = sandbox.named_by(&self.plugins.iter().map(PluginSpec::to_string).collect::<Vec<_>>());
-        Ok(state.into_iter().fold(sandbox, Sandbox::inherit))
+        sandbox.inherit(state.map(SavedState::file))
     }
 
     /// Runs it in `folder`, where its subject is prepared.
@@ -168,8 +167,8 @@ impl Plan<'_> {
         for (file, place) in self.links()? {
             symlink(file, folder.join(place))?;
         }
-        let state = self.subject.state().map(File::open).transpose()?.map(Arc::new);
-        let incoming = state.as_ref().map(|state| format!("fd:{}", state.as_raw_fd()));
+        let state = self.subject.state().map(SavedState::open).transpose()?;
+        let incoming = state.as_ref().map(SavedState::incoming);
         let arguments = self.arguments(incoming.as_deref());
         let log = File::create(folder.join(PANDA_LOG))?;
         let mut command: Command = self.panda.command();
@@ -177,7 +176,7 @@ impl Plan<'_> {
         command.stdout(log.try_clone()?).stderr(log);
 
         let (began, started) = (Instant::now(), unix_seconds());
-        let mut process = Process::start(command, folder, self.sandbox(state)?)?;
+        let mut process = Process::start(command, folder, self.sandbox(state.as_ref()))?;
         let mut run = Watch::new(folder, self);
         let mut cut = None;
         let status = loop {

@@ -10,6 +10,7 @@ mod plugin;
 mod process;
 mod qcow2;
 mod qmp;
+mod state;
 mod tail;
 
 use std::path::Path;
@@ -26,6 +27,7 @@ pub use self::overlays::{Overlays, how_many};
 pub use self::plugin::{NoPlugin, PluginSpec};
 pub use self::process::{Attached, Process, ProcessError};
 pub use self::qcow2::{Backing, Header, Malformed};
+pub use self::state::SavedState;
 pub use self::tail::Tail;
 
 /// The name of the QMP socket in the folder where PANDA runs.
@@ -68,6 +70,13 @@ pub struct Boot<'a> {
     pub initramfs: Option<&'a Path>,
     /// Its command line.
     pub append: &'a str,
+}
+
+impl<'a> Boot<'a> {
+    /// The files that PANDA reads to boot it, but for the disk's.
+    pub fn files(&self) -> impl Iterator<Item = &'a Path> {
+        self.kernel.into_iter().chain(self.initramfs)
+    }
 }
 
 /// What a machine is connected to while it is recorded.
