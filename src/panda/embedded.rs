@@ -97,6 +97,11 @@ impl Record {
     }
 }
 
+/// The name of upstream's library, which lies beside the program that runs it.
+pub(super) fn libpanda_name(target: Target) -> String {
+    format!("libpanda-{target}.so")
+}
+
 impl Embedded {
     /// The installation of pandacap's home.
     pub fn of(home: &Path) -> Embedded {
@@ -120,7 +125,7 @@ impl Embedded {
 
     /// Upstream's library.
     pub fn libpanda(&self, target: Target) -> PathBuf {
-        self.folder(target).join(format!("libpanda-{target}.so"))
+        self.folder(target).join(libpanda_name(target))
     }
 
     /// The program that runs it.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use self::builder::exposed_paths;
-use self::embedded::{Embedded, Record, RecordError};
+use self::embedded::{Embedded, Record, RecordError, libpanda_name};
 pub use self::install::{Fit, InstallError, fit};
 pub use self::plugins::LoadError;
 pub use self::wheel::{WheelError, pip};
@@ -172,7 +172,7 @@ impl Panda {
     /// The file with its code: libpanda of the embedded PANDA, the program of another.
     pub fn code(&self) -> PathBuf {
         match self.source {
-            Source::Embedded => self.program.with_file_name(format!("libpanda-{}.so", self.target)),
+            Source::Embedded => self.program.with_file_name(libpanda_name(self.target)),
             Source::Asked | Source::Path => self.program.clone(),
         }
     }

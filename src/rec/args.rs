@@ -156,7 +156,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = scaled, help_heading = "Limits")]
     pub(super) max_bytes: Option<String>,
 
-    /// End the run when the guest has written so many bytes to its console or its command's output (K, M, G)
+    /// End the run when the guest has written more bytes than this to its console or its command's output (K, M, G)
     #[arg(long, value_name = "SIZE", value_parser = bytes, default_value = "256M", help_heading = "Limits")]
     pub(super) max_output: u64,
 
@@ -235,21 +235,25 @@ fn nic(text: &str) -> Result<Card, String> {
 
 /// A number of bytes: `512`, `64K`, `2G`.
 fn bytes(text: &str) -> Result<u64, String> {
-    scaled(text)?;
-    let digits = text.trim_end_matches(|suffix: char| !suffix.is_ascii_digit());
-    let shift = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
+    let (number, suffix) = number(text)?;
+    let shift = match suffix {
+        "K" | "k" => 10,
+        "M" | "m" => 20,
+        "G" | "g" => 30,
         _ => 0,
     };
-    digits.parse::<u32>().map(|number| u64::from(number) << shift).map_err(|error| error.to_string())
+    Ok(u64::from(number) << shift)
 }
 
 fn scaled(text: &str) -> Result<String, String> {
+    number(text).map(|_| text.to_owned())
+}
+
+/// A number above 0, and the suffix that scales it, if it has one.
+fn number(text: &str) -> Result<(u32, &str), String> {
     let digits = text.strip_suffix(['K', 'M', 'G', 'k', 'm', 'g']).unwrap_or(text);
     match digits.parse::<u32>() {
-        Ok(1..) => Ok(text.to_owned()),
+        Ok(number @ 1..) => Ok((number, &text[digits.len()..])),
         _ => Err("give a whole number above 0, perhaps with K, M or G".to_owned()),
     }
 }
