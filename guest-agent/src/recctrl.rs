@@ -88,7 +88,7 @@ impl Plugin {
         outcome
     }
 
-    /// A key that nobody can guess, from a plugin that knows locks.
+    /// A random key, from a plugin that knows locks.
     pub(crate) fn new_key(self, world: &mut impl World) -> Option<u32> {
         match self {
             Plugin::Ours { features } if features & feature::LOCK != 0 => {

@@ -101,7 +101,7 @@ pub trait Host: Send + 'static {
     fn end(&self) -> Result<(), Refusal>;
     /// Has the main loop end the recording in this turn.
     fn ask_end(&self);
-    /// A number that nobody can guess, if the system has one.
+    /// A random number that cannot be predicted, if the system has one.
     fn random(&self) -> Option<u32>;
     /// Quits PANDA.
     fn quit(&self);

@@ -80,7 +80,7 @@ impl Options {
         Ok(options)
     }
 
-    /// The bounds of the recordings in a folder where so many bytes are free.
+    /// The bounds of recordings in a folder that has `free` bytes left.
     pub fn rules(&self, free: u64) -> Rules {
         let most = self.max_bytes.unwrap_or(free / 2);
         // Where nothing is free, min_free refuses.

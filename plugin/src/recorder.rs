@@ -66,7 +66,7 @@ struct Lock {
     wrong_keys: u32,
 }
 
-/// After so many wrong keys the right one doesn't help either: a program that tries them all gets nowhere.
+/// How many wrong keys are taken; then the right one doesn't help either, so that trying them all leads nowhere.
 const WRONG_KEYS: u32 = 100;
 
 /// The recorder's whole state.
@@ -196,7 +196,7 @@ impl Recorder {
         let Phase::Recording(recording) = &mut self.phase else {
             return vec![Effect::Answer(Answer::Noop)];
         };
-        // The one that the key was for has ended, and this is somebody else's.
+        // The one that the key was for has ended, and this is another one.
         let Some(lock) = &mut recording.lock else { return vec![Effect::Answer(Answer::Noop)] };
         if key != lock.key || lock.wrong_keys >= WRONG_KEYS {
             lock.wrong_keys = lock.wrong_keys.saturating_add(1);

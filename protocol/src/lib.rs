@@ -37,7 +37,7 @@ pub mod action {
     pub const STOP: i32 = 1003;
     /// Leaves a note in the events file; third register: its address, fourth: its length in bytes.
     pub const MESSAGE: i32 = 1004;
-    /// Gives a number that nobody can guess, to lock a recording with. See [`key_answer`](crate::key_answer).
+    /// Gives a random number to lock a recording with. See [`key_answer`](crate::key_answer).
     pub const NEW_KEY: i32 = 1005;
     /// [`START`], and locks the recording; third register: its name, fourth: the key.
     pub const START_LOCKED: i32 = 1006;

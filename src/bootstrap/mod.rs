@@ -87,7 +87,7 @@ pub enum BootstrapError {
     /// A name that cannot be put onto the disk.
     #[error("{}: not a plain file or folder, or its name is not UTF-8", .0.display())]
     Strange(PathBuf),
-    /// A link that leads to somebody else's files.
+    /// A link that leads out of the folder.
     #[error("{} leads out of the bootstrap folder; put what is needed into the folder", .0.display())]
     Outside(PathBuf),
     /// More than a small disk can have.

@@ -249,7 +249,7 @@ fn complete(place: &Embedded, target: Target, confine: &Settings) -> Result<(Rec
     changed |= put(&place.program(target), LAUNCHER, 0o755)?;
     let plugins = place.folder(target).join("panda/plugins");
     for plugin in libraries(&plugins).map_err(InstallError::io(&plugins))? {
-        // It leads to where PANDA was built, which is a folder of somebody else's here.
+        // It leads to where PANDA was built, which may be another user's folder here.
         if let Some(bytes) = without_runpath(&plugin)? {
             changed |= put(&plugin, &bytes, 0o644)?;
         }

@@ -32,7 +32,7 @@ impl Bound {
     }
 }
 
-/// The bound that the run in `folder` has come to, if any; each file may have so many bytes.
+/// The bound that the run in `folder` has come to, if any; each file may have `max_output` bytes.
 pub(super) fn reached(folder: &Path, max_output: u64) -> io::Result<Option<Bound>> {
     for file in [CONSOLE, OUTPUT, PANDA_LOG] {
         match fs::metadata(folder.join(file)) {

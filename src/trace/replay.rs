@@ -56,7 +56,7 @@ pub struct ReplayOf<'a> {
     pub machine: &'a Machine,
     /// The recording's folder and name: what its two files begin with, from the root on.
     pub recording: &'a Path,
-    /// Where PANDA runs, and what it is asked to load is looked for first: never a folder of somebody else's.
+    /// Where PANDA runs, and what it is asked to load is looked for first: never a folder that came from elsewhere.
     pub work: &'a Path,
     /// Further arguments for PANDA, like plugins.
     pub more: &'a [String],

@@ -166,7 +166,7 @@ impl<R: Read + Seek> Stream<R> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// A name of so many bytes, which has to be readable.
+    /// A name of this many bytes, which has to be readable.
     fn name(&mut self, len: u32) -> Result<String, SnapshotError> {
         let begins = self.offset;
         if len > LONGEST_NAME || u64::from(len) > self.len - self.offset {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::debian::{Machine, debian, warm_debian};
 use crate::skip::skip;
 
-/// Has bash connect to a port of the host's loopback, and write so many bytes.
+/// Has bash connect to a port of the host's loopback, and write this many bytes.
 fn send(port: u16, bytes: u32) -> String {
     format!("timeout 20 bash -c 'exec 3<>/dev/tcp/10.0.2.2/{port} && head -c {bytes} /dev/zero >&3'")
 }

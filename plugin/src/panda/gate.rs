@@ -52,7 +52,7 @@ mod tests {
             let (seen, magic) = unsafe { ((*pandas).magic_offset, (*pandas).magic) };
             assert_eq!((seen, magic, gate.magic_offset()), (offset, 7, offset));
         }
-        // SAFETY: this one is nobody's any more.
+        // SAFETY: nothing else refers to this one any more.
         drop(unsafe { Box::from_raw(pandas) });
     }
 }

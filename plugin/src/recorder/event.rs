@@ -94,7 +94,7 @@ impl Why {
 pub enum Event {
     /// The guest asks, and is held until it has its answer.
     Asked(Request),
-    /// Another plugin wants the recording to end; nobody is held for it.
+    /// Another plugin wants the recording to end; no guest is held for it.
     StopAsked,
     /// PANDA has begun the recording that was asked for, at this time.
     Begun(Duration),

@@ -15,9 +15,9 @@ pub struct Rules {
     pub timeout: Option<Duration>,
     /// End a recording after so many guest instructions.
     pub max_instr: Option<u64>,
-    /// Begin no more than so many.
+    /// The most recordings to begin.
     pub max_recordings: Option<u32>,
-    /// End a recording when all of them take so many bytes.
+    /// End a recording when all of them together take this many bytes.
     pub max_bytes: Option<u64>,
     /// End a recording when fewer bytes are free where it is written.
     pub min_free: u64,
