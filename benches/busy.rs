@@ -3,26 +3,21 @@
 #![allow(clippy::disallowed_methods, reason = "the files are the bench's own")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 
-#[path = "../tests/it/machine.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod machine;
-#[path = "../tests/it/monitor.rs"]
-mod monitor;
-
 use std::collections::VecDeque;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use machine::{Lab, Plugin};
-use monitor::{Killed, Monitor};
 use pandacap::panda::{Panda, Selection};
 use pandacap::target::Target;
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::checkout::home;
+use testkit::machine::{Lab, Plugin};
+use testkit::monitor::{Killed, Monitor};
 
 /// Machines that are left under load at the same time.
 const AT_ONCE: usize = 4;
@@ -107,11 +102,8 @@ fn main() {
 }
 
 fn open(panda: Option<PathBuf>) -> Lab {
-    let setting =
-        |name: &str| PathBuf::from(env::var_os(name).unwrap_or_else(|| panic!("{name}: use scripts/bench")));
-    let (home, dist) = (setting("PANDACAP_HOME"), setting("PANDACAP_DIST"));
-    let panda = Panda::find(&home, &Selection { panda, ..Selection::default() }, Target::X86_64).unwrap();
-    Lab::open(panda, &home, &dist, Path::new(env!("CARGO_TARGET_TMPDIR")))
+    let panda = Panda::find(&home(), &Selection { panda, ..Selection::default() }, Target::X86_64).unwrap();
+    Lab::open(panda, &home())
 }
 
 /// A machine with its monitor and serial ports on sockets, and its guest under load.

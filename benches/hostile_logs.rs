@@ -25,6 +25,7 @@ use pandacap::target::Target;
 use pandacap::trace::log::{Limits, Reader, check};
 use pandacap::trace::{MANIFEST, log_name, snapshot_name};
 use serde_json::Value;
+use testkit::checkout;
 
 /// Traces for one `verify`.
 const BATCH: u64 = 25;
@@ -49,7 +50,7 @@ fn main() {
     let mut numbers = env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
     let count = numbers.next().unwrap_or(10_000);
     let seed = numbers.next().unwrap_or(1);
-    let scratch = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let scratch = tempfile::tempdir_in(checkout::scratch()).unwrap();
     let original = Original::record(scratch.path());
     let next = AtomicU64::new(0);
     let found: Mutex<BTreeMap<&str, u64>> = Mutex::default();
@@ -105,10 +106,9 @@ fn classify(problem: &str) -> &'static str {
 impl Original {
     /// Records the shortest run that there is.
     fn record(scratch: &Path) -> Original {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        let own = PathBuf::from(env!("CARGO_BIN_EXE_pandacap"));
+        let own = checkout::pandacap();
         let mut rec = Command::new(&own);
-        rec.env("PANDACAP_HOME", target.join("home")).env("PANDACAP_DIST", target.join("dist"));
+        rec.env("PANDACAP_HOME", checkout::home()).env("PANDACAP_DIST", checkout::dist());
         let status = rec
             .args(["rec", "--mem", "96", "--cold", "--name", "t", "--out"])
             .arg(scratch)
@@ -164,8 +164,7 @@ impl Original {
             range.clone().map(|which| place.path().join(format!("m{which:09}"))).collect();
         range.clone().zip(&folders).for_each(|(which, folder)| self.make(seed, which, folder));
         let mut verify = Command::new(&self.program);
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-        verify.env("PANDACAP_HOME", target.join("home")).args(["--json", "verify"]).args(&folders);
+        verify.env("PANDACAP_HOME", checkout::home()).args(["--json", "verify"]).args(&folders);
         let report = fs::File::create(place.path().join("report.json")).unwrap();
         verify.stdout(report).stderr(Stdio::null());
         wait(verify.spawn().unwrap());
@@ -178,7 +177,7 @@ impl Original {
             problems.collect::<Vec<_>>().join(" | ")
         };
         let found: Vec<_> = range.zip(reports.iter().map(problems)).collect();
-        let kept = target.join("hostile-logs");
+        let kept = checkout::target().join("hostile-logs");
         for ((which, _), folder) in
             found.iter().zip(&folders).filter(|((_, why), _)| classify(why).starts_with("CRASH"))
         {

@@ -3,24 +3,17 @@
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 
-#[path = "../tests/it/gap.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod gap;
-#[path = "../tests/it/machine.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod machine;
-
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
-use gap::Gap;
-use machine::{Lab, Plugin, Run};
-use pandacap::panda::{Panda, Selection};
+use pandacap::panda::Panda;
 use pandacap::target::Target;
+use testkit::checkout::{dist, home};
+use testkit::gap::Gap;
+use testkit::machine::{Lab, Plugin, Run};
+use testkit::program::selection;
 
 /// Recordings made in one machine under load.
 const RECORDINGS: u32 = 100;
@@ -38,13 +31,8 @@ const LOAD: &str =
     "while :; do i=$((i+1)); done & while :; do ls -lR /proc/1 /bin >/dev/null; done & sleep 1\n";
 
 fn main() {
-    let setting =
-        |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set: use scripts/bench"));
-    let (home, dist) = (setting("PANDACAP_HOME"), setting("PANDACAP_DIST"));
-    let (dist, scratch) = (Path::new(&dist), Path::new(env!("CARGO_TARGET_TMPDIR")));
-    let home = Path::new(&home);
-    let selection = Selection { panda: env::var_os("PANDA_PATH").map(PathBuf::from), ..Selection::default() };
-    let lab = Lab::open(Panda::find(home, &selection, Target::X86_64).unwrap(), home, dist, scratch);
+    let panda = Panda::find(&home(), &selection(), Target::X86_64).unwrap();
+    let lab = Lab::open(panda, &home());
 
     let mut table = Table::new();
     table.load_preset(ASCII_MARKDOWN).set_header(["figure", "upstream C", "ours"]);
@@ -81,14 +69,10 @@ fn main() {
         format!("{upstream:.2} ns (no plugin: {none:.2} ns)"),
         format!("{ours:.2} ns"),
     );
-    let agent = fs::metadata(dist.join("x86_64/recctrlu")).unwrap().len();
+    let agent = fs::metadata(dist().join("x86_64/recctrlu")).unwrap().len();
     row("static agent, x86_64", "762 kB (published)".into(), format!("{agent} bytes"));
     row("50 hostile names that leave dir, overwrite, or stop the VM", "-".into(), hostile(&lab));
-    row(
-        "quickstart's second run, from command to verified trace",
-        "-".into(),
-        quickstart(dist, Path::new(&home)),
-    );
+    row("quickstart's second run, from command to verified trace", "-".into(), quickstart());
     println!("{table}");
 }
 
@@ -167,11 +151,15 @@ fn hostile(lab: &Lab) -> String {
     (stopped + left + overwritten + usize::from(!console.contains("alive"))).to_string()
 }
 
-fn quickstart(dist: &Path, home: &Path) -> String {
+fn quickstart() -> String {
     let out = tempfile::tempdir().unwrap();
     let begun = Instant::now();
-    let mut pandacap = Command::new(dist.join("pandacap"));
-    pandacap.env("PANDACAP_HOME", home).args(["rec", "--json", "--out"]).arg(out.path()).args(["--", "true"]);
+    let mut pandacap = Command::new(dist().join("pandacap"));
+    pandacap
+        .env("PANDACAP_HOME", home())
+        .args(["rec", "--json", "--out"])
+        .arg(out.path())
+        .args(["--", "true"]);
     let output = pandacap.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     format!("{:.1} s", begun.elapsed().as_secs_f64())

@@ -1,22 +1,12 @@
 //! How long whole runs take, and what is left of those that are cut short: `scripts/bench runs` prints the table.
-#![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
-#![allow(dead_code, reason = "shared with the tests")]
-
-#[path = "../tests/it/debian.rs"]
-mod debian;
-#[path = "../tests/it/machine.rs"]
-mod machine;
-#[path = "../tests/it/salvage.rs"]
-mod salvage;
-#[path = "../tests/it/support.rs"]
-mod support;
 
 use std::time::{Duration, Instant};
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
-use debian::{Machine, debian, warm_debian};
-use support::{home, pandacap};
+use testkit::debian::{Machine, debian, warm_debian};
+use testkit::program::{home, pandacap};
+use testkit::torn::{KILLS, salvaged};
 
 /// Runs for each figure.
 const RUNS: usize = 5;
@@ -44,11 +34,11 @@ fn main() {
     pandacap(home()).args(["guest", "warm", "tiny"]).assert().success();
     row("tiny, warm: `rec -- true` to verified trace", (0..RUNS).map(|_| tiny()).collect(), "s");
 
-    let salvaged: Vec<_> = (0..salvage::KILLS).map(salvage::salvaged).collect();
-    let replayed = salvaged.iter().filter(|(_, replayed)| replayed.is_ok()).count();
-    row("killed while recording: part of the log kept", salvaged.iter().map(|(kept, _)| *kept).collect(), "");
+    let torn: Vec<_> = (0..KILLS).map(salvaged).collect();
+    let replayed = torn.iter().filter(|(_, replayed)| replayed.is_ok()).count();
+    row("killed while recording: part of the log kept", torn.iter().map(|(kept, _)| *kept).collect(), "");
     println!("{table}");
-    println!("killed while recording, salvaged, replay to the end: {replayed} of {}", salvage::KILLS);
+    println!("killed while recording, salvaged, replay to the end: {replayed} of {}", KILLS);
 }
 
 /// A login and a logout: how long the SSH server took to answer, and the bytes of the overlay.

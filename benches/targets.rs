@@ -4,26 +4,20 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
 use std::env;
-use std::path::Path;
 
-#[path = "../tests/it/foreign.rs"]
-#[allow(dead_code, reason = "shared with the tests")]
-mod foreign;
-
-use foreign::{Count, Foreign, KINDS};
 use pandacap::panda::{Panda, Selection};
+use testkit::checkout::home;
+use testkit::foreign::{Count, Foreign, KINDS};
 
 /// Recordings for each number.
 const TIMES: u32 = 20;
 
 fn main() {
     let wanted = env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     println!(
         "| target | PANDA | machine | guest | agent bytes | loads, records | start gap 0 | replay without it | control run |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    let home = target.join("home");
     let named = env::var_os("PANDA_PATH")
         .map(|panda| Selection { panda: Some(panda.into()), ..Selection::default() });
     for kind in KINDS {
@@ -31,9 +25,8 @@ fn main() {
             continue;
         }
         for selection in [Some(Selection::default()), named.clone()].into_iter().flatten() {
-            let panda = Panda::find(&home, &selection, kind.target).unwrap();
-            let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let foreign = Foreign::open(kind, panda, &target.join("dist"), scratch);
+            let panda = Panda::find(&home(), &selection, kind.target).unwrap();
+            let foreign = Foreign::open(kind, panda);
             let (ours, control) = (foreign.by_recctrl(TIMES), foreign.by_monitor(TIMES));
             println!(
                 "| {} | {} | {} | `{}` | {} | {} of {TIMES} | {} | {} of {} | {} of {} |",

@@ -3,9 +3,8 @@
 use std::fs;
 
 use serde_json::Value;
-
-use crate::machine::{Plugin, Run};
-use crate::support::{example, lab};
+use testkit::machine::{Plugin, Run, lab};
+use testkit::plugin::example;
 
 /// A trace called `a`, in which the guest leaves a note and runs a program.
 fn trace() -> Run {

@@ -3,12 +3,10 @@
 use std::fs;
 use std::io::Write;
 use std::process::Stdio;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-use crate::machine::{Plugin, Run};
-use crate::monitor::{Killed, Monitor, PATIENCE};
-use crate::support::{in_c, lab};
+use testkit::machine::{Plugin, Run, lab};
+use testkit::monitor::{Killed, Monitor, PATIENCE};
+use testkit::plugin::in_c;
+use testkit::wait::until_said;
 
 #[test]
 fn a_guest_that_is_never_idle_locks_out_neither_monitor_nor_recordings() {
@@ -21,11 +19,7 @@ fn a_guest_that_is_never_idle_locks_out_neither_monitor_nor_recordings() {
     panda.args(["-panda", "linger"]);
     let mut panda = Killed(Some(panda.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()));
 
-    let begun = Instant::now();
-    while !fs::read_to_string(dir.path().join("events.jsonl")).is_ok_and(|said| said.contains("\"began\"")) {
-        assert!(begun.elapsed() < PATIENCE, "no recording began");
-        sleep(Duration::from_millis(10));
-    }
+    until_said(&dir.path().join("events.jsonl"), "\"began\"", PATIENCE);
     let mut monitor = Monitor::connect(dir.path()).unwrap();
     for _ in 0..20 {
         monitor.ask("info status").expect("PANDA's monitor answers");

@@ -12,8 +12,10 @@ use std::sync::OnceLock;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-use crate::plugin_new::{begin, build};
-use crate::support::{home, pandacap};
+use crate::plugin_new::begin;
+use testkit::checkout::scratch;
+use testkit::plugin::own;
+use testkit::program::{home, pandacap};
 
 const FOLDER: &str = "panda/0.1.1.5/x86_64-softmmu";
 /// Where the embedded PANDA has been built to look for a configuration.
@@ -21,7 +23,7 @@ const CONFIGURATION: &str = "/home/andrew/git/panda/build/install/etc/panda/qemu
 
 /// A home like the shared one, whose PANDA looks for its configuration in `folder`; returns that file.
 fn configured(folder: &Path) -> (TempDir, PathBuf) {
-    let own = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let own = tempfile::tempdir_in(scratch()).unwrap();
     fs::create_dir_all(own.path().join(FOLDER).parent().unwrap()).unwrap();
     for shared in ["panda/0.1.1.5/pc-bios", "guests"] {
         std::os::unix::fs::symlink(home().join(shared), own.path().join(shared)).unwrap();
@@ -113,9 +115,9 @@ fn hostile() -> &'static Path {
     PLUGIN.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         begin("hostile", dir.path());
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/hostile.rs");
+        let source = testkit::checkout::root().join("tests/plugins/hostile.rs");
         fs::copy(source, dir.path().join("src/lib.rs")).unwrap();
-        build("hostile", dir.path())
+        own("hostile", dir.path())
     })
 }
 

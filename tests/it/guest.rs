@@ -1,172 +1,18 @@
-//! Guests: imported, listed, shrunk, removed, and kept warm.
+//! Guests: the tiny one made, and kept warm.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Command as Process, Stdio};
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-use serde_json::{Value, json};
-
-use crate::support::{home, pandacap, process};
-
-/// Runs a program that has to succeed.
-fn run(program: &str, arguments: &[&str], dir: &Path) {
-    let status = Command::new(program).args(arguments).current_dir(dir).status();
-    assert!(status.unwrap_or_else(|error| panic!("{program}: {error}")).success(), "{program} {arguments:?}");
-}
-
-/// An ext4 image of 64 MiB in which 8 MiB were in use and are free again.
-fn image(dir: &Path) -> PathBuf {
-    run("mke2fs", &["-q", "-t", "ext4", "disk.raw", "64M"], dir);
-    let noise: Vec<u8> =
-        (0_u64..1 << 20).flat_map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
-    fs::write(dir.join("noise"), noise).unwrap();
-    run("debugfs", &["-w", "-R", "write noise noise", "disk.raw"], dir);
-    run("debugfs", &["-w", "-R", "rm noise", "disk.raw"], dir);
-    dir.join("disk.raw")
-}
+use serde_json::Value;
+use testkit::program::{home, pandacap, process};
+use testkit::run;
 
 fn json(home: &Path, arguments: &[&str]) -> Value {
     let output = pandacap(home).arg("--json").args(arguments).assert().success().get_output().stdout.clone();
     serde_json::from_slice(&output).unwrap()
-}
-
-#[test]
-fn an_imported_image_is_listed_shrinks_and_goes() {
-    let dir = tempfile::tempdir().unwrap();
-    let (home, image) = (dir.path().join("home"), image(dir.path()));
-    let before = fs::read(&image).unwrap();
-    pandacap(&home)
-        .args(["guest", "import", "mine", "--nic", "rtl8139", "--disk"])
-        .arg(&image)
-        .assert()
-        .success();
-    pandacap(&home)
-        .args(["guest", "import", "mine", "--disk"])
-        .arg(&image)
-        .assert()
-        .code(1)
-        .stderr(contains("there is a guest \"mine\" already"));
-    let listed = json(&home, &["guest", "ls"]);
-    assert_eq!((&listed[0]["name"], &listed[0]["nic"]), (&"mine".into(), &"rtl8139".into()));
-
-    let sizes = json(&home, &["guest", "shrink", "mine"]);
-    let [old, new] = ["bytes_before", "bytes"].map(|key| sizes[key].as_u64().unwrap());
-    assert!(old > 8 << 20 && new < 1 << 20, "{sizes}");
-    pandacap(&home)
-        .args(["guest", "inspect", "--check", "mine"])
-        .assert()
-        .success()
-        .stdout(contains("qcow2, 64.00 MiB"));
-    assert!(fs::read(&image).unwrap() == before, "the image itself has changed");
-
-    pandacap(&home).args(["guest", "rm", "mine"]).assert().success();
-    pandacap(&home)
-        .args(["guest", "rm", "mine"])
-        .assert()
-        .code(3)
-        .stderr(contains("there is no guest \"mine\""));
-    assert_eq!(fs::read_dir(home.join("guests")).unwrap().count(), 0, "something is left");
-}
-
-#[test]
-fn an_image_that_cannot_be_booted_is_refused_by_name_and_nothing_is_made() {
-    let dir = tempfile::tempdir().unwrap();
-    let (home, image) = (dir.path().join("home"), image(dir.path()));
-    run("qemu-img", &["convert", "-O", "qcow2", "disk.raw", "cut.qcow2"], dir.path());
-    let whole = fs::metadata(dir.path().join("cut.qcow2")).unwrap().len();
-    fs::OpenOptions::new()
-        .write(true)
-        .open(dir.path().join("cut.qcow2"))
-        .and_then(|file| file.set_len(whole - (1 << 20)))
-        .unwrap();
-    // Not LUKS: qemu-img measures how long its key derivation takes, which fails on a busy machine.
-    let secret = ["--object", "secret,id=s,data=x", "-o", "encrypt.format=aes,encrypt.key-secret=s"];
-    run(
-        "qemu-img",
-        &[&["create", "-q", "-f", "qcow2"], &secret[..], &["secret.qcow2", "1M"]].concat(),
-        dir.path(),
-    );
-    for (file, why) in
-        [("none.qcow2", "No such file"), ("cut.qcow2", "truncated"), ("secret.qcow2", "encrypted")]
-    {
-        let file = image.with_file_name(file);
-        pandacap(&home)
-            .args(["guest", "import", "bad", "--disk"])
-            .arg(&file)
-            .assert()
-            .code(1)
-            .stderr(contains(why).and(contains(file.to_str().unwrap())));
-    }
-    assert!(!home.exists(), "something was made");
-}
-
-#[test]
-fn where_there_is_no_guest_it_is_said_how_to_make_one() {
-    let dir = tempfile::tempdir().unwrap();
-    pandacap(dir.path()).args(["guest", "ls"]).assert().success().stderr(contains("pandacap guest build"));
-    pandacap(dir.path()).args(["guest", "shell", "x"]).assert().code(3).stderr(contains("pandacap guest ls"));
-    let named = pandacap(dir.path()).args(["guest", "build", "tiny", "--name", "x"]).assert();
-    named.code(2).stderr(contains("leave --name away"));
-}
-
-#[test]
-fn a_digest_of_any_length_is_shown_and_does_not_fit() {
-    let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join("guests/g");
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("vmlinuz"), "").unwrap();
-    let manifest = json!({
-        "schema": 2, "target": "x86_64", "memory_mib": 256, "append": "", "booted": { "ssh": 22 },
-        "origin": { "imported": { "from": "/disk" } },
-        "files": { "vmlinuz": { "bytes": 0, "sha256": "ab" } },
-    });
-    fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
-    let inspect = |more: &[&str]| pandacap(home.path()).args(["guest", "inspect", "g"]).args(more).assert();
-    inspect(&[]).success().stdout(contains("SHA-256 ab..."));
-    inspect(&["--check"]).code(1).stderr(contains("vmlinuz has changed"));
-}
-
-#[test]
-fn a_damaged_guest_is_told_and_only_force_removes_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let (home, image) = (dir.path().join("home"), image(dir.path()));
-    pandacap(&home).args(["guest", "import", "mine", "--disk"]).arg(&image).assert().success();
-    let disk = home.join("guests/mine/disk.qcow2");
-    fs::write(&disk, "shorter").unwrap();
-    pandacap(&home)
-        .args(["guest", "inspect", "mine"])
-        .assert()
-        .code(1)
-        .stderr(contains("is damaged (disk.qcow2"));
-    pandacap(&home).args(["guest", "ls"]).assert().success().stdout(contains("cannot be used"));
-    pandacap(&home).args(["guest", "rm", "mine"]).assert().code(1);
-    pandacap(&home).args(["guest", "rm", "--force", "mine"]).assert().success();
-    assert!(!home.join("guests/mine").exists());
-}
-
-#[test]
-fn an_imported_kernel_has_the_bytes_of_a_strangers_file_and_not_its_mode() {
-    let dir = tempfile::tempdir().unwrap();
-    let (home, image, kernel) = (dir.path().join("home"), image(dir.path()), dir.path().join("kernel"));
-    fs::write(&kernel, "a program").unwrap();
-    fs::set_permissions(&kernel, fs::Permissions::from_mode(0o6777)).unwrap();
-    let import = |kernel: &Path| {
-        let mut import = pandacap(&home);
-        import.args(["guest", "import", "mine", "--kernel"]).arg(kernel).arg("--disk").arg(&image);
-        import.timeout(Duration::from_secs(300)).assert()
-    };
-    import(&kernel).success();
-    let mode = fs::metadata(home.join("guests/mine/vmlinuz")).unwrap().mode();
-    assert_eq!(mode & 0o7133, 0, "mode {mode:o}: set-user-ID, executable, or open to everybody's writes");
-
-    // Opening a pipe would wait for its other end.
-    fs::remove_dir_all(home.join("guests/mine")).unwrap();
-    run("mkfifo", &["pipe"], dir.path());
-    import(&dir.path().join("pipe")).code(1).stderr(contains("not a regular file"));
 }
 
 /// A home of its own, for other tests boot the shared tiny guest cold.
@@ -174,9 +20,9 @@ fn warm_home(dir: &Path) -> PathBuf {
     let own = dir.join("home");
     pandacap(home()).args(["rec", "--dry-run", "--", "true"]).assert().success();
     fs::create_dir(&own).unwrap();
-    run("cp", &["-a", home().join("panda").to_str().unwrap(), "home/"], dir);
+    run(Process::new("cp").arg("-a").arg(home().join("panda")).arg(&own));
     fs::create_dir(own.join("guests")).unwrap();
-    run("cp", &["-a", home().join("guests/tiny").to_str().unwrap(), "home/guests/"], dir);
+    run(Process::new("cp").arg("-a").arg(home().join("guests/tiny")).arg(own.join("guests")));
     // Where `scripts/bench runs` was run before.
     fs::remove_dir_all(own.join("guests/tiny/warm")).ok();
     own

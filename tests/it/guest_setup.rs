@@ -2,10 +2,8 @@
 
 use std::io::Write;
 use std::process::Stdio;
-
-use crate::debian::{Machine, debian, warm_debian};
-use crate::machine::Plugin;
-use crate::support::lab;
+use testkit::debian::{Machine, debian, warm_debian};
+use testkit::machine::{Plugin, lab};
 
 #[test]
 fn a_login_over_ssh_is_one_verified_trace_cold_and_warm() {

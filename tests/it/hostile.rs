@@ -1,7 +1,7 @@
 //! Recordings that a stranger changed: PANDA does not get to see what could harm it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use pandacap::digest::FileDigest;
@@ -9,18 +9,7 @@ use pandacap::trace::log::{Call, Callsite, Event, Memory, Reader, encode};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
-use tempfile::TempDir;
-
-use crate::support::{home, pandacap};
-
-/// A trace called `t`.
-fn trace(command: &[&str]) -> (TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let mut rec = pandacap(home());
-    rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).arg("--").args(command).assert().success();
-    let trace = dir.path().join("t");
-    (dir, trace)
-}
+use testkit::program::{home, pandacap, recorded};
 
 /// Replaces a file of the trace, with the digest that fits.
 fn replace(trace: &Path, file: &str, content: &[u8]) {
@@ -45,7 +34,7 @@ fn with_entry(log: &[u8], event: Event) -> Vec<u8> {
 
 #[test]
 fn a_log_that_would_have_panda_write_elsewhere_is_refused_before_panda_sees_it() {
-    let (_dir, trace) = trace(&["true"]);
+    let (_dir, trace) = recorded(&["true"]);
     let log = fs::read(trace.join("t-rr-nondet.log")).unwrap();
     let calls = [
         // A PANDA that is given these dies of SIGSEGV.
@@ -77,7 +66,7 @@ fn a_log_that_would_have_panda_write_elsewhere_is_refused_before_panda_sees_it()
 #[test]
 fn a_plugin_that_fails_is_blamed_and_not_the_recording() {
     // Long enough for PANDA's main loop to hear a plugin that ends the replay.
-    let (dir, trace) = trace(&["sh", "-c", "seq 100000 | md5sum"]);
+    let (dir, trace) = recorded(&["sh", "-c", "seq 100000 | md5sum"]);
     let replay = |plugin: &str| {
         let mut replay = pandacap(home());
         replay.arg("replay").arg(&trace).args(["--plugin", plugin]).current_dir(dir.path());
@@ -119,7 +108,7 @@ fn a_plugin_that_fails_is_blamed_and_not_the_recording() {
 
 #[test]
 fn a_damaged_snapshot_is_refused_before_panda_sees_it() {
-    let (_dir, trace) = trace(&["true"]);
+    let (_dir, trace) = recorded(&["true"]);
     let snapshot = fs::read(trace.join("t-rr-snp")).unwrap();
     let find = |word: &[u8]| snapshot.windows(word.len()).position(|bytes| bytes == word).unwrap();
     // The length of the guest's memory, and the address of its first page.

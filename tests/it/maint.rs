@@ -8,9 +8,8 @@ use assert_cmd::Command;
 use pandacap::vm::{Base, Below, Format};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-
-use crate::disk::{APPEND, initramfs, kernel, lab, rec};
-use crate::support::{home, pandacap};
+use testkit::disk::{APPEND, image_that_runs, initramfs, kernel, rec};
+use testkit::program::{home, pandacap};
 
 fn maint(image: &Path) -> Command {
     let mut command = pandacap(home());
@@ -27,7 +26,7 @@ fn on_image(image: &Path, file: &str) -> String {
 
 #[test]
 fn what_is_changed_is_on_the_image_afterwards_and_the_console_is_the_terminal() {
-    let (_dir, image) = lab("echo I am here; echo changed > /note; sync");
+    let (_dir, image) = image_that_runs("echo I am here; echo changed > /note; sync");
     let run = maint(&image).assert().success();
     run.stdout(contains("I am here")).stderr(contains("overlays on"));
     assert_eq!(on_image(&image, "/note"), "changed\n");
@@ -35,7 +34,7 @@ fn what_is_changed_is_on_the_image_afterwards_and_the_console_is_the_terminal() 
 
 #[test]
 fn an_image_that_traces_depend_on_is_changed_by_force_only() {
-    let (dir, image) = lab("recctrlu run a -- true; echo changed > /note; sync");
+    let (dir, image) = image_that_runs("recctrlu run a -- true; echo changed > /note; sync");
     // By an image in between, as a warm state's.
     let between = image.with_file_name("between.qcow2");
     let mut qemu_img = std::process::Command::new("qemu-img");
@@ -58,7 +57,7 @@ fn an_image_that_traces_depend_on_is_changed_by_force_only() {
 
 #[test]
 fn an_image_that_a_run_uses_is_left_alone() {
-    let (_dir, image) = lab("");
+    let (_dir, image) = image_that_runs("");
     let hold = Base::inspect(&image, Format::Raw, Below::Nothing).unwrap();
     let run = hold.hold().unwrap();
     maint(&image).assert().code(1).stderr(contains("in use by another pandacap"));
@@ -70,7 +69,7 @@ fn an_image_that_a_run_uses_is_left_alone() {
 
 #[test]
 fn the_command_line_can_be_looked_at_first() {
-    let (_dir, image) = lab("");
+    let (_dir, image) = image_that_runs("");
     let printed = maint(&image).args(["--dry-run", "--port-fwd", "ssh:0:l"]).assert().success();
     printed.stdout(contains("hostfwd=tcp:127.0.0.1:")).stdout(contains("format=raw"));
 }

@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-
-use crate::machine::{Plugin, Run};
-use crate::support::{example, in_c, lab};
+use testkit::machine::{Plugin, Run, lab};
+use testkit::plugin::{example, in_c};
 
 /// Boots a guest with plugins loaded in the order of `loaded`; `plugin` is the one called `name`.
 fn beside(plugin: &Path, name: &str, loaded: &[&str], script: &str) -> Run {

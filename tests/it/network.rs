@@ -4,9 +4,8 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
-
-use crate::debian::{Machine, debian, warm_debian};
-use crate::skip::skip;
+use testkit::debian::{Machine, debian, warm_debian};
+use testkit::skip::skip;
 
 /// Has bash connect to a port of the host's loopback, and write this many bytes.
 fn send(port: u16, bytes: u32) -> String {

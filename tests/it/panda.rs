@@ -14,10 +14,10 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::support::{pandacap, wheel, wheelhouse};
-
-const RELEASE: &str = "panda/0.1.1.5";
+use testkit::checkout::{self, scratch};
+use testkit::fake;
+use testkit::program::pandacap;
+use testkit::wheel::{PANDA, wheel, wheelhouse};
 
 /// A home with PANDA for x86_64 in it.
 fn installed() -> TempDir {
@@ -35,7 +35,7 @@ fn install(home: &Path, targets: &str) -> Value {
 }
 
 fn folder(home: &Path) -> PathBuf {
-    home.join(RELEASE).join("x86_64-softmmu")
+    home.join(PANDA).join("x86_64-softmmu")
 }
 
 fn program(home: &Path) -> PathBuf {
@@ -110,16 +110,8 @@ fn a_corrupted_wheel_is_refused_and_nothing_is_installed() {
         .assert()
         .code(1)
         .stderr(contains("its SHA-256 is"));
-    assert!(!home.path().join(RELEASE).exists());
+    assert!(!home.path().join(PANDA).exists());
     assert!(!home.path().join("panda/staging").exists());
-}
-
-#[test]
-fn without_pip_the_error_names_the_package_that_brings_it() {
-    let home = tempfile::tempdir().unwrap();
-    let mut command = pandacap(home.path());
-    command.env("PATH", home.path()).args(["panda", "install"]);
-    command.assert().code(3).stderr(contains("apt-get install python3-pip"));
 }
 
 #[test]
@@ -153,11 +145,7 @@ fn what_a_later_pandacap_installed_is_not_used_and_can_be_replaced() {
 fn the_panda_that_is_asked_for_comes_before_the_embedded_one_and_that_before_the_path() {
     let home = installed();
     let own = tempfile::tempdir().unwrap();
-    let fake = own.path().join("bin/panda-system-x86_64");
-    fs::create_dir(own.path().join("bin")).unwrap();
-    // A link would be seen through: PANDA asks the system where its program is.
-    fs::write(&fake, "#!/bin/sh\necho QEMU emulator version 9.9\n").unwrap();
-    fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let fake = fake::panda(own.path(), "9.9", "");
     let says = |command: &mut assert_cmd::Command, expected: &Path| {
         let expected = format!("{}\n", expected.display());
         command.args(["--confine=off", "panda", "path"]).assert().success().stdout(expected);
@@ -169,7 +157,7 @@ fn the_panda_that_is_asked_for_comes_before_the_embedded_one_and_that_before_the
     says(pandacap(home.path()).env("PANDA_PATH", "/nowhere").arg("--panda").arg(own.path()), &fake);
     says(pandacap(home.path()).arg("--panda").arg(own.path().join("bin")), &fake);
     says(pandacap(home.path()).arg("--panda").arg(&fake), &fake);
-    says(pandacap(home.path()).arg("--panda").arg(home.path().join(RELEASE)), &program(home.path()));
+    says(pandacap(home.path()).arg("--panda").arg(home.path().join(PANDA)), &program(home.path()));
     says(pandacap(home.path()).env("PATH", own.path().join("bin")), &program(home.path()));
     says(pandacap(own.path()).env("PATH", own.path().join("bin")), &fake);
 
@@ -183,10 +171,10 @@ fn the_panda_that_is_asked_for_comes_before_the_embedded_one_and_that_before_the
 fn the_doctor_is_content_only_when_all_that_recording_needs_is_there() {
     let home = tempfile::tempdir().unwrap();
     // pandacap as a package would install it, in bin/ and lib/; a hard link, for it looks beside itself.
-    let prefix = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let prefix = tempfile::tempdir_in(scratch()).unwrap();
     let program = prefix.path().join("bin/pandacap");
     fs::create_dir(prefix.path().join("bin")).unwrap();
-    fs::hard_link(env!("CARGO_BIN_EXE_pandacap"), &program).unwrap();
+    fs::hard_link(checkout::pandacap(), &program).unwrap();
     let packaged = || {
         let mut command = assert_cmd::Command::new(&program);
         command.env("PANDACAP_HOME", home.path()).env_remove("PANDA_PATH");
@@ -208,7 +196,7 @@ fn the_doctor_is_content_only_when_all_that_recording_needs_is_there() {
     let (code, checks) = doctor(&mut packaged());
     assert_eq!((code, &checks["plugin"]), (Some(3), &"missing".into()), "PANDA can't load an empty file");
 
-    let built = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("dist/x86_64/panda_recctrl.so");
+    let built = checkout::dist().join("x86_64/panda_recctrl.so");
     fs::copy(built, library.join("panda_recctrl.so")).expect("scripts/build has been run");
     let (code, checks) = doctor(&mut packaged());
     assert_eq!(code, Some(0), "{checks:#}");

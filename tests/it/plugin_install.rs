@@ -1,14 +1,14 @@
 //! `pandacap plugin`: recctrl in a PANDA's own plugin folder, and out again.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::support::{pandacap, wheel};
+use testkit::fake;
+use testkit::program::pandacap;
+use testkit::wheel::wheel;
 
 /// A home with a PANDA of its own, whose folders may be changed.
 fn home() -> TempDir {
@@ -66,14 +66,8 @@ fn a_folder_of_ones_own_takes_it_as_well() {
 #[test]
 fn a_panda_that_does_not_load_it_is_left_as_it_was_and_gives_the_reason() {
     let own = tempfile::tempdir().unwrap();
-    let program = own.path().join("bin/panda-system-x86_64");
-    fs::create_dir_all(own.path().join("bin/panda/plugins")).unwrap();
     let says = "PANDA[recctrl]: error: not loaded: this PANDA's number for guest hypercalls can't be told";
-    let script = format!(
-        "#!/bin/sh\ncase \"$*\" in *-version*) exec echo version 2.9 ;; esac\necho \"{says}\" >&2\nexit 1\n"
-    );
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fake::panda(own.path(), "2.9", &format!("echo \"{says}\" >&2\nexit 1"));
 
     let install = |confine: &str| {
         pandacap(own.path()).arg(confine).arg("--panda").arg(own.path()).args(["plugin", "install"]).assert()
@@ -83,11 +77,4 @@ fn a_panda_that_does_not_load_it_is_left_as_it_was_and_gives_the_reason() {
     let refused = install("--confine=off");
     refused.code(1).stderr(contains("number for guest hypercalls can't be told; nothing was changed"));
     assert_eq!(fs::read_dir(own.path().join("bin/panda/plugins")).unwrap().count(), 0);
-}
-
-#[test]
-fn without_any_panda_the_error_says_how_to_get_one() {
-    let home = tempfile::tempdir().unwrap();
-    let nothing = pandacap(home.path()).env("PATH", "/nowhere").args(["plugin", "status"]).assert();
-    nothing.code(3).stderr(contains("pandacap panda install --target x86_64"));
 }

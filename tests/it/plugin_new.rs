@@ -1,13 +1,12 @@
 //! `pandacap plugin new`: plugins of one's own, and what becomes of one that panics.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use predicates::str::contains;
-
-use crate::machine::{Plugin, Run};
-use crate::support::{home, lab, pandacap};
+use testkit::machine::{Plugin, Run, lab};
+use testkit::plugin::own;
+use testkit::program::{home, pandacap};
 
 /// Begins a plugin in `folder`.
 pub fn begin(name: &str, folder: &Path) {
@@ -19,24 +18,12 @@ pub fn begin(name: &str, folder: &Path) {
         .stdout(contains("cargo build --release"));
 }
 
-/// Builds it, with what it depends on built once; returns its file.
-pub fn build(name: &str, folder: &Path) -> PathBuf {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-new");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--release", "--quiet", "--offline", "--target-dir"])
-        .arg(&target)
-        .current_dir(folder);
-    assert!(cargo.status().unwrap().success(), "{name} does not build");
-    target.join(format!("release/libpanda_{name}.so"))
-}
-
 #[test]
 fn a_new_plugin_builds_at_once_and_says_what_it_sees_of_a_trace() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("mine");
     begin("sightings", &folder);
-    let plugin = build("sightings", &folder).into_os_string().into_string().unwrap();
+    let plugin = own("sightings", &folder).into_os_string().into_string().unwrap();
 
     let mut rec = pandacap(home());
     rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).args(["--", "sh", "-c", "ls | cat"]);
@@ -61,29 +48,12 @@ fn a_new_plugin_builds_at_once_and_says_what_it_sees_of_a_trace() {
 }
 
 #[test]
-fn nothing_is_begun_over_somebodys_files_or_under_a_name_that_panda_cannot_load() {
-    let dir = tempfile::tempdir().unwrap();
-    let new = |arguments: &[&str]| {
-        let mut new = pandacap(home());
-        new.args(["plugin", "new"]).args(arguments).current_dir(dir.path());
-        new.assert()
-    };
-    new(&["my-plugin"]).code(2).stderr(contains("lower-case letters"));
-    new(&["mine", "--layer", "."]).code(2).stderr(contains("no crate panda-plugin"));
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-    new(&["mine", "--layer", "https://example.org/pandacap"]).success();
-    let manifest = fs::read_to_string(dir.path().join("panda_mine/Cargo.toml")).unwrap();
-    assert!(manifest.contains("panda-plugin = { git = \"https://example.org/pandacap\" }"), "{manifest}");
-    new(&["mine"]).code(2).stderr(contains("panda_mine is not empty"));
-}
-
-#[test]
 fn a_plugin_that_panics_takes_neither_the_machine_nor_its_recording_with_it() {
     let dir = tempfile::tempdir().unwrap();
     begin("stumble", dir.path());
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plugins/stumble.rs");
+    let source = testkit::checkout::root().join("tests/plugins/stumble.rs");
     fs::copy(source, dir.path().join("src/lib.rs")).unwrap();
-    let plugin = build("stumble", dir.path());
+    let plugin = own("stumble", dir.path());
     let run = |place: &str| {
         let dir = tempfile::tempdir().unwrap();
         let script = "recctrlu start a; recctrlu message note; ls >/dev/null; recctrlu stop; echo goes on";

@@ -1,13 +1,15 @@
 //! PANDA in library mode: the example script records with the real PyPANDA, and the recording replays without it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use pandacap::guest::Guest;
 use pandacap::target::Target;
-
-use crate::machine::{Plugin, Run};
-use crate::support::{home, lab, pandacap, wheelhouse};
+use testkit::checkout::scratch;
+use testkit::machine::{Plugin, Run, lab};
+use testkit::program::{home, pandacap};
+use testkit::run;
+use testkit::wheel::{PANDA, wheelhouse};
 
 /// What the guest does: a session with one command in it.
 const SCRIPT: &str = "
@@ -16,14 +18,9 @@ ls /bin | md5sum
 recctrlu close_session; echo closed=$?
 ";
 
-fn run(command: &mut Command) {
-    let status = command.status().unwrap();
-    assert!(status.success(), "{command:?}: {status}");
-}
-
 /// A folder for `PYTHONPATH` with PyPANDA 0.1.1.5 and our plugin in it, made once and kept in cargo's target folder.
 fn packages() -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pypanda-packages");
+    let folder = scratch().join("pypanda-packages");
     if !folder.join("made").exists() {
         let _ = std::fs::remove_dir_all(&folder);
         let pip = || {
@@ -47,7 +44,7 @@ fn a_pypanda_script_loads_recctrl_and_its_recording_replays_without() {
     // for the initramfs that it makes
     drop(lab.booting(dir.path(), SCRIPT, Plugin::Absent, ""));
     let log = std::fs::File::create(dir.path().join("said")).unwrap();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pypanda/record.py");
+    let example = testkit::checkout::root().join("examples/pypanda/record.py");
     let mut script = Command::new("python3");
     script.env("PYTHONPATH", packages());
     script
@@ -55,7 +52,7 @@ fn a_pypanda_script_loads_recctrl_and_its_recording_replays_without() {
         .arg(Guest::ready_tiny(home(), Target::X86_64).unwrap().kernel().unwrap())
         .arg("initramfs");
     script
-        .env("LD_LIBRARY_PATH", home().join("panda/0.1.1.5/x86_64-softmmu/stand-ins"))
+        .env("LD_LIBRARY_PATH", home().join(PANDA).join("x86_64-softmmu/stand-ins"))
         .env_remove("PANDA_DIR");
     script.current_dir(dir.path()).stdout(log.try_clone().unwrap()).stderr(log);
 

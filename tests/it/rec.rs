@@ -4,11 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::Command;
 use pandacap::trace::log::Reader;
@@ -16,10 +14,11 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
-
-use crate::support::{home, pandacap, process};
+use testkit::files::{entries, running_below, script, sha256};
+use testkit::program::{self, home, pandacap, process};
+use testkit::wait::until;
+use testkit::wheel::PANDA;
 
 /// `pandacap rec` into `out`, up to its command.
 fn rec(out: &Path, options: &[&str]) -> Command {
@@ -38,25 +37,12 @@ fn record<S: AsRef<OsStr>>(out: &Path, options: &[&str], guest_command: &[S]) ->
 
 /// The exit code of `pandacap verify`, and its report on the only trace.
 fn verify(trace: &Path) -> (i32, Value) {
-    let output = pandacap(home()).args(["verify", "--json"]).arg(trace).output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    (output.status.code().unwrap(), report[0].clone())
+    let (code, reports) = program::verify(trace);
+    (code.unwrap(), reports[0].clone())
 }
 
 fn out() -> TempDir {
     tempfile::tempdir().unwrap()
-}
-
-/// Everything in a folder, hidden things too.
-fn entries(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.collect();
-    names.sort();
-    names
-}
-
-fn sha256(path: &Path) -> String {
-    format!("{:x}", Sha256::digest(fs::read(path).unwrap()))
 }
 
 #[test]
@@ -112,11 +98,15 @@ fn every_byte_of_an_argument_arrives_and_the_exit_status_comes_back() {
 fn an_interrupt_of_what_prepares_the_run_is_told_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let apt = dir.path().join("apt-cache");
-    fs::write(&apt, "#!/bin/sh\nkill -INT $PPID\nsleep 1\nexit 1\n").unwrap();
-    fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).unwrap();
+    script(
+        &apt,
+        "kill -INT $PPID
+sleep 1
+exit 1",
+    );
     let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
     let mut rec = pandacap(&dir.path().join("home"));
-    rec.env("PATH", path).arg("--panda").arg(home().join("panda/0.1.1.5"));
+    rec.env("PATH", path).arg("--panda").arg(home().join(PANDA));
     rec.args(["rec", "--out"]).arg(dir.path().join("out")).args(["--", "true"]);
     rec.assert().code(130).stderr(contains("interrupted before anything was recorded"));
 }
@@ -139,15 +129,6 @@ fn the_commands_output_is_shown_as_it_comes_and_the_result_after_it() {
     let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
     assert!(text.starts_with("from the guest\n"), "{text}");
     assert!(text.lines().any(|line| line.split_whitespace().eq(["verified", "yes"])), "{text}");
-}
-
-#[test]
-fn without_a_panda_no_guest_is_fetched() {
-    let (out, home) = (out(), out());
-    let mut rec = pandacap(home.path());
-    rec.env("PATH", "/nowhere").args(["rec", "--out"]).arg(out.path()).args(["--", "true"]);
-    rec.assert().code(3).stderr(contains("pandacap panda install").and(contains("fetching").not()));
-    assert_eq!(entries(home.path()), [""; 0]);
 }
 
 #[test]
@@ -342,14 +323,10 @@ fn no_panda_outlives_a_pandacap_that_is_killed() {
     let mut run = spawn(&out, &["--name", "orphan"], &["sh", "-c", "echo begun; sleep 1000"]);
     await_output(&mut run, "begun");
     let folder = out.path().join(".orphan.partial");
-    assert_eq!(running_in(&folder), 1);
+    assert_eq!(running_below(&folder), 1);
     run.kill().unwrap();
     run.wait().unwrap();
-    let killed = Instant::now();
-    while running_in(&folder) > 0 {
-        assert!(killed.elapsed() < Duration::from_secs(10), "PANDA is still there");
-        sleep(Duration::from_millis(50));
-    }
+    until("end of PANDA", Duration::from_secs(10), || (running_below(&folder) == 0).then_some(()));
     rec(out.path(), &["--name", "orphan"]).arg("true").assert().code(1).stderr(contains("has left"));
 }
 
@@ -367,14 +344,6 @@ fn await_output(run: &mut Child, line: &str) {
 
 fn signal(run: &Child, signal: Signal) {
     kill_process(Pid::from_child(run), signal).unwrap();
-}
-
-/// How many processes have `folder` as their working directory.
-fn running_in(folder: &Path) -> usize {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    processes
-        .filter(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
-        .count()
 }
 
 /// A program for x86_64 that makes one hypercall, as a shell's `printf` writes it.

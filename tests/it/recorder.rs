@@ -6,11 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-use crate::gap::Gap;
-use crate::machine::{Plugin, Run};
-use crate::support::lab;
+use std::time::Duration;
+use testkit::gap::Gap;
+use testkit::machine::{Plugin, Run, lab};
+use testkit::monitor::PATIENCE;
+use testkit::wait::until_said;
 
 /// Boots a guest with our plugin, events in `events.jsonl`.
 fn record(script: &str, arguments: &str) -> Run {
@@ -36,20 +36,11 @@ fn replays(run: &Run) -> Vec<String> {
     recordings
 }
 
-/// Waits until `file` in `dir` says `what`.
-fn wait_for(dir: &Path, file: &str, what: &str) {
-    let begun = Instant::now();
-    while !fs::read_to_string(dir.join(file)).is_ok_and(|said| said.contains(what)) {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{file} never said {what:?}");
-        sleep(Duration::from_millis(10));
-    }
-}
-
 /// Starts a guest that records `long` and works until somebody stops it; returns once it is recorded.
 fn start_long(dir: &Path, script: &str, arguments: &str, options: &[&str]) -> Child {
     let mut panda = lab().booting(dir, script, Plugin::Ours, &with_events(arguments));
     let child = panda.args(options).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(dir, "events.jsonl", "\"began\"");
+    until_said(&dir.join("events.jsonl"), "\"began\"", PATIENCE);
     child
 }
 
@@ -313,7 +304,7 @@ fn a_folder_that_goes_away_is_an_error_for_the_guest_and_panda_lives_on() {
     let script = "echo ready; sleep 1; recctrlu start a; echo start $?; recctrlu status; echo alive";
     let mut panda = lab().booting(dir.path(), script, Plugin::Ours, "dir=gone");
     let panda = panda.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for(dir.path(), "console", "ready");
+    until_said(&dir.path().join("console"), "ready", PATIENCE);
     fs::remove_dir(dir.path().join("gone")).unwrap();
     let run = Run::after(dir, panda);
     run.assert_says(&["start 1", "alive"]);

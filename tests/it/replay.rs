@@ -8,9 +8,8 @@ use pandacap::target::Target;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
-
-use crate::skip::skip;
-use crate::support::{home, pandacap, selection};
+use testkit::program::{home, pandacap, selection};
+use testkit::skip::skip;
 
 /// What one of PANDA's own plugins lacks on this machine, if it does: the dynamic loader tells.
 fn lacking(plugin: &str) -> Option<String> {

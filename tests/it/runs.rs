@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use assert_cmd::Command;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
-
-use crate::disk::{APPEND, initramfs, kernel, lab, rec};
-use crate::skip::skip;
-use crate::support::{home, pandacap, process};
+use testkit::disk::{APPEND, image_that_runs, initramfs, kernel, rec};
+use testkit::files::{entries, running_below, sha256};
+use testkit::program::{home, json, pandacap, process, verify};
+use testkit::skip::skip;
+use testkit::wait::until;
 
 /// Writes to the disk, and reads it back from the disk itself.
 const BUSY: &str = "
@@ -26,33 +25,9 @@ echo 3 > /proc/sys/vm/drop_caches
 recctrlu run read -- sh -c 'md5sum /data /bin/busybox; rm /data; sync'
 ";
 
-fn sha256(path: &Path) -> String {
-    format!("{:x}", Sha256::digest(fs::read(path).unwrap()))
-}
-
-/// Everything in a folder, hidden things too.
-fn entries(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-fn json(output: &std::process::Output) -> Value {
-    let said = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
-}
-
-/// How `pandacap verify` ends, and its report.
-fn verify(folder: &Path) -> (Option<i32>, Value) {
-    let output = pandacap(home()).args(["verify", "--json"]).arg(folder).output().unwrap();
-    (output.status.code(), json(&output))
-}
-
 #[test]
 fn a_disk_is_recorded_from_replayed_without_and_never_written_to() {
-    let (dir, image) = lab(BUSY);
+    let (dir, image) = image_that_runs(BUSY);
     let traces = dir.path().join("traces");
     let before = sha256(&image);
     let output = rec(&image).args(["--name", "r", "--json"]).output().unwrap();
@@ -77,7 +52,7 @@ fn a_disk_is_recorded_from_replayed_without_and_never_written_to() {
 
 #[test]
 fn what_the_guest_wrote_can_be_dropped_and_the_number_of_recordings_bounded() {
-    let (dir, image) = lab(BUSY);
+    let (dir, image) = image_that_runs(BUSY);
     rec(&image).args(["--name", "r", "--discard-disk", "--nrec", "1"]).assert().success();
     let traces = dir.path().join("traces");
     assert_eq!(entries(&traces).len(), 1);
@@ -88,9 +63,10 @@ fn what_the_guest_wrote_can_be_dropped_and_the_number_of_recordings_bounded() {
 
 #[test]
 fn sessions_are_one_recording_from_the_first_open_to_the_last_close() {
-    let (dir, image) =
-        lab("recctrlu open_session alice; recctrlu open_session bob; recctrlu close_session; echo between
-         recctrlu close_session; echo after");
+    let (dir, image) = image_that_runs(
+        "recctrlu open_session alice; recctrlu open_session bob; recctrlu close_session; echo between
+         recctrlu close_session; echo after",
+    );
     let output = rec(&image).args(["--name", "s", "--sessions", "--json"]).output().unwrap();
     let report = json(&output);
     assert_eq!((output.status.code(), report.as_array().unwrap().len()), (Some(0), 1), "{report}");
@@ -99,7 +75,7 @@ fn sessions_are_one_recording_from_the_first_open_to_the_last_close() {
 
 #[test]
 fn four_runs_at_once_in_one_folder_do_not_meet() {
-    let (dir, image) = lab("recctrlu run one -- sh -c 'echo $$ > /pid; sync'");
+    let (dir, image) = image_that_runs("recctrlu run one -- sh -c 'echo $$ > /pid; sync'");
     let before = sha256(&image);
     let runs: Vec<Child> = (0..4).map(|_| start(&image, &["--port-fwd", "ssh:0:l"])).collect();
     for mut run in runs {
@@ -113,7 +89,7 @@ fn four_runs_at_once_in_one_folder_do_not_meet() {
 
 #[test]
 fn what_makes_no_sense_is_refused_by_name_before_anything_is_written() {
-    let (dir, image) = lab("");
+    let (dir, image) = image_that_runs("");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let in_use = format!("ssh:{}:l", taken.local_addr().unwrap().port());
     for (arguments, named) in [
@@ -152,7 +128,7 @@ fn what_makes_no_sense_is_refused_by_name_before_anything_is_written() {
 
 #[test]
 fn an_image_that_cannot_be_booted_is_refused_before_anything_is_written() {
-    let (dir, image) = lab("");
+    let (dir, image) = image_that_runs("");
     let file = |name: &str| dir.path().join(name);
     let qemu_img = |arguments: &[&str]| {
         let status = Process::new("qemu-img").args(arguments).current_dir(dir.path()).status().unwrap();
@@ -201,14 +177,14 @@ fn a_disk_without_room_for_a_trace_is_told_before_the_start() {
         return skip("a disk without room", "neither root nor user namespaces, one of which a mount needs");
     };
     let mut unshare = Command::new("unshare");
-    unshare.args([rights, "sh", "-c", small]).arg(out.path()).arg(env!("CARGO_BIN_EXE_pandacap"));
+    unshare.args([rights, "sh", "-c", small]).arg(out.path()).arg(testkit::checkout::pandacap());
     unshare.args(["rec", "--out"]).arg(out.path()).args(["--", "true"]).env("PANDACAP_HOME", home());
     unshare.assert().code(1).stdout("").stderr(contains("MiB free").and(contains("--out")));
 }
 
 #[test]
 fn a_guest_that_does_not_boot_is_ended_and_its_console_shown() {
-    let (dir, image) = lab("recctrlu run a -- true");
+    let (dir, image) = image_that_runs("recctrlu run a -- true");
     let traces = dir.path().join("traces");
     let boot = |append: &str, options: &[&str]| {
         let mut command = pandacap(home());
@@ -228,7 +204,7 @@ fn a_guest_that_does_not_boot_is_ended_and_its_console_shown() {
 
 #[test]
 fn a_dry_run_prints_lines_that_a_shell_runs() {
-    let (dir, image) = lab("recctrlu run dry -- true");
+    let (dir, image) = image_that_runs("recctrlu run dry -- true");
     let output = rec(&image).args(["--name", "dry", "--dry-run"]).output().unwrap();
     assert_eq!(entries(dir.path()), ["disk.img"]);
     let status =
@@ -239,7 +215,8 @@ fn a_dry_run_prints_lines_that_a_shell_runs() {
 
 #[test]
 fn pandacap_killed_at_any_moment_leaves_the_image_and_finished_traces_as_they_are() {
-    let (dir, image) = lab("recctrlu run one -- sh -c 'dd if=/dev/urandom of=/data bs=64k count=16; sync'");
+    let (dir, image) =
+        image_that_runs("recctrlu run one -- sh -c 'dd if=/dev/urandom of=/data bs=64k count=16; sync'");
     let before = sha256(&image);
     let traces = dir.path().join("traces");
     let began = Instant::now();
@@ -251,11 +228,7 @@ fn pandacap_killed_at_any_moment_leaves_the_image_and_finished_traces_as_they_ar
         run.kill().unwrap();
         run.wait().unwrap();
     }
-    let killed = Instant::now();
-    while running_below(&traces) > 0 {
-        assert!(killed.elapsed() < Duration::from_secs(15), "a PANDA is still there");
-        sleep(Duration::from_millis(50));
-    }
+    until("end of every PANDA", Duration::from_secs(15), || (running_below(&traces) == 0).then_some(()));
     assert_eq!(sha256(&image), before);
     assert_eq!(verify(&traces).0, Some(0));
 
@@ -277,11 +250,4 @@ fn start(image: &Path, options: &[&str]) -> Child {
     run.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));
     run.arg("--disk").arg(image).arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
     run.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap()
-}
-
-/// How many processes have a folder below `folder` as their working directory.
-fn running_below(folder: &Path) -> usize {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let folders = processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok());
-    folders.filter(|cwd: &PathBuf| cwd.starts_with(folder)).count()
 }

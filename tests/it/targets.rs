@@ -1,22 +1,21 @@
 //! Every target: the agent and the plugin of each, and how far PANDA's own replays go.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use pandacap::panda::Panda;
 use pandacap::target::Target;
-
-use crate::foreign::{Count, Foreign, KINDS, Kind};
-use crate::support::{home, pandacap, selection, wheel};
+use testkit::checkout::root;
+use testkit::foreign::{Count, Foreign, KINDS, Kind};
+use testkit::program::{home, pandacap, selection};
+use testkit::wheel::wheel;
 
 fn open(kind: Kind) -> Foreign {
     let mut install = pandacap(home());
     install.args(["panda", "install", "--target", kind.target.name(), "--wheel"]).arg(wheel());
     install.assert().success();
-    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let panda = Panda::find(home(), &selection(), kind.target).unwrap();
-    Foreign::open(kind, panda, &scratch.with_file_name("dist"), scratch)
+    Foreign::open(kind, panda)
 }
 
 /// The first machine of a target.
@@ -37,8 +36,7 @@ fn on_i386_old_agents_work_with_ours_and_the_agent_with_upstreams() {
     let old = dir.path().join("old");
     let mut cc = Command::new("cc");
     cc.args(["-m32", "-Os", "-static", "-nostdlib", "-ffreestanding", "-fno-pic", "-no-pie", "-o"]).arg(&old);
-    let status = cc.arg("tests/guest/old.c").current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap();
-    assert!(status.success());
+    testkit::run(cc.arg("tests/guest/old.c").current_dir(root()));
     let old = fs::read(old).unwrap();
 
     let i386 = open(first(Target::I386));

@@ -1,11 +1,13 @@
 //! `scripts/setup` on systems that are pretended: their name, what is there, and what their apt offers.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use testkit::checkout::root;
+use testkit::files;
 
 /// What the script itself is made of.
 const TOOLS: [&str; 13] =
@@ -81,9 +83,7 @@ impl Machine {
     }
 
     fn command(&self, name: &str, script: &str) {
-        let file = self.path().join("bin").join(name);
-        fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        files::script(&self.path().join("bin").join(name), script);
     }
 
     fn file(&self, name: &str) {
@@ -93,7 +93,7 @@ impl Machine {
     }
 
     fn setup(&self) -> Output {
-        let mut setup = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/setup"));
+        let mut setup = Command::new(root().join("scripts/setup"));
         setup.env_clear().env("PATH", self.path().join("bin")).env("SETUP_ROOT", self.path().join("root"));
         setup.output().unwrap()
     }

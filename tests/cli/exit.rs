@@ -5,8 +5,7 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use serde_json::Value;
-
-use crate::support::pandacap;
+use testkit::program::pandacap;
 
 /// The error of a command with `--json`: one document on standard output, whose code is the exit code.
 fn error(home: &Path, arguments: &[&str]) -> (i64, String, String) {

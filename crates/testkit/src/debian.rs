@@ -13,7 +13,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::support::{home, pandacap, process};
+use crate::checkout::{self, dist, root, scratch};
+use crate::program::{home, pandacap, process};
+use crate::run;
 
 /// What a Debian guest is made of, besides Debian.
 const PARTS: [&str; 6] = [
@@ -31,16 +33,15 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub fn debian() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let agent = scratch.with_file_name("dist").join("x86_64/recctrlu");
+        let agent = dist().join("x86_64/recctrlu");
         let mut digest = Sha256::new_with_prefix(fs::read(agent).expect("scripts/build makes the agent"));
         for part in PARTS {
-            digest.update(fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(part)).unwrap());
+            digest.update(fs::read(root().join(part)).unwrap());
         }
         let name = format!("debian-{:.12}", format!("{:x}", digest.finalize()));
         let guests = home().join("guests");
         fs::create_dir_all(&guests).unwrap();
-        let lock = File::create(scratch.join("debian.lock")).unwrap();
+        let lock = File::create(scratch().join("debian.lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
         if !guests.join(&name).is_dir() {
             for stale in fs::read_dir(&guests).unwrap().map(|entry| entry.unwrap().file_name()) {
@@ -57,17 +58,12 @@ pub fn debian() -> &'static str {
 fn build(name: &str, folder: &Path) {
     let root = rustix::process::geteuid().is_root();
     let mut build = Process::new(if root { "env" } else { "sudo" });
-    build.arg(env!("CARGO_BIN_EXE_pandacap")).arg("--home").arg(home());
+    build.arg(checkout::pandacap()).arg("--home").arg(home());
     run(build.args(["guest", "build", "debian", "--name", name]));
     if !root {
         let me = format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
         run(Process::new("sudo").args(["chown", "-R", &me]).arg(folder));
     }
-}
-
-fn run(command: &mut Process) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
 }
 
 /// The same, with its state after a boot kept: machines start from it unless they are given `--cold`.

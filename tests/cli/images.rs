@@ -10,8 +10,7 @@ use assert_cmd::assert::Assert;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;
-
-use crate::support::pandacap;
+use testkit::program::pandacap;
 
 const SECRET: &[u8] = b"what only the user may read";
 const MIB: usize = 1 << 20;

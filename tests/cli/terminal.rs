@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use serde_json::{Value, json};
-
-use crate::support::pandacap;
+use testkit::checkout;
+use testkit::program::pandacap;
 
 /// Clears the screen, sets the title, turns what follows around.
 const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}cod.exe";
@@ -81,7 +81,7 @@ fn a_strangers_file_is_shown_as_it_is_to_a_program_and_escaped_on_a_terminal() {
     let piped = pandacap(dir.path()).args(["bootstrap", "render"]).arg(&folder).output().unwrap();
     assert!(String::from_utf8(piped.stdout).unwrap().contains(EVIL));
     // `script` gives it a terminal.
-    let typed = format!("'{}' bootstrap render '{}'", env!("CARGO_BIN_EXE_pandacap"), folder.display());
+    let typed = format!("'{}' bootstrap render '{}'", checkout::pandacap().display(), folder.display());
     let mut terminal = Process::new("script");
     let shown = terminal.args(["-qec", &typed, "/dev/null"]).current_dir(dir.path()).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();

@@ -12,7 +12,9 @@ use pandacap::guest::cpio::Archive;
 use pandacap::target::Target;
 use tempfile::TempDir;
 
-use crate::support::{home, pandacap};
+use crate::checkout::{dist, scratch};
+use crate::program::{home, pandacap};
+use crate::run;
 
 /// The modules that find an IDE disk, in the order in which the kernel takes them.
 const MODULES: [&str; 5] = ["scsi/scsi_common", "scsi/scsi_mod", "ata/libata", "ata/ata_piix", "scsi/sd_mod"];
@@ -63,10 +65,9 @@ fn parts() -> &'static Parts {
         let tiny = Guest::ready_tiny(home(), Target::X86_64).unwrap();
         let kernel =
             &tiny.packages().iter().find(|package| package.name.starts_with("linux-image")).unwrap().name;
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let folder = scratch.join(format!("disk-{kernel}"));
+        let folder = scratch().join(format!("disk-{kernel}"));
         if !folder.is_dir() {
-            let work = tempfile::tempdir_in(scratch).unwrap();
+            let work = tempfile::tempdir_in(scratch()).unwrap();
             run(Process::new("apt-get")
                 .args(["-qq", "download", kernel, "busybox-static"])
                 .current_dir(&work));
@@ -90,7 +91,7 @@ fn parts() -> &'static Parts {
         }
         let initramfs = folder.join("initramfs");
         fs::write(&initramfs, archive.finish()).unwrap();
-        let agent = scratch.with_file_name("dist").join("x86_64/recctrlu");
+        let agent = dist().join("x86_64/recctrlu");
         Parts { kernel: tiny.kernel().unwrap(), drivers, initramfs, busybox, agent }
     })
 }
@@ -147,8 +148,8 @@ pub fn bootstrapping(folder: &Path, script: &str) -> PathBuf {
     image_of(folder, &format!("{insmod}{HOOK_NAME}\n{script}"), &files)
 }
 
-/// A folder with an image in it.
-pub fn lab(script: &str) -> (TempDir, PathBuf) {
+/// A folder with an image in it, which runs `script` when it is booted.
+pub fn image_that_runs(script: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let image = image(dir.path(), script);
     (dir, image)
@@ -160,9 +161,4 @@ pub fn rec(image: &Path) -> Command {
     command.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));
     command.arg("--disk").arg(image).arg("--kernel").arg(kernel()).arg("--initrd").arg(initramfs());
     command
-}
-
-fn run(command: &mut Process) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?}: {status}");
 }

@@ -9,8 +9,7 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
-
-use crate::support::{home, pandacap};
+use testkit::program::{nowhere, pandacap};
 
 /// Where the last entry before the end of [`recording`]'s log starts.
 const LAST: usize = 8 + 14 + 14 + (27 + 4) + 14;
@@ -48,7 +47,7 @@ fn tear(dir: &TempDir, at: usize) -> Vec<u8> {
 }
 
 fn json(command: &[&str], path: &Path) -> Value {
-    let mut pandacap = pandacap(home());
+    let mut pandacap = pandacap(nowhere());
     let output = pandacap.arg("trace").args(command).arg("--json").arg(path).assert().success();
     serde_json::from_slice(&output.get_output().stdout).unwrap()
 }
@@ -69,7 +68,7 @@ fn inspect_says_what_came_in_from_where_and_when() {
     assert_eq!(found["timeline"][3]["from"], 384);
     assert_eq!(found["timeline"][3]["classes"]["network"]["entries"], 1);
 
-    let mut inspect = pandacap(home());
+    let mut inspect = pandacap(nowhere());
     let shown = inspect.args(["trace", "inspect"]).arg(dir.path()).assert().success();
     shown.stdout(contains("packets received")).stdout(contains("complete"));
 }
@@ -78,12 +77,12 @@ fn inspect_says_what_came_in_from_where_and_when() {
 fn inspect_draws_the_time_line() {
     let dir = recording();
     let picture = dir.path().join("time.svg");
-    let mut inspect = pandacap(home());
+    let mut inspect = pandacap(nowhere());
     inspect.args(["trace", "inspect", "--plot"]).arg(&picture).arg(dir.path()).assert().success();
     let picture = fs::read_to_string(picture).unwrap();
     assert!(picture.starts_with("<svg") && picture.contains("guest instructions"), "{picture}");
 
-    let mut inspect = pandacap(home());
+    let mut inspect = pandacap(nowhere());
     inspect.args(["trace", "inspect", "--plot", "time.png"]).arg(dir.path());
     inspect.assert().code(1).stderr(contains("NAME.svg"));
 }
@@ -95,7 +94,7 @@ fn a_recording_is_found_by_its_folder_its_log_or_its_name() {
         assert_eq!(json(&["inspect"], &path)["total"]["entries"], 6, "{}", path.display());
     }
     fs::copy(log_of(&dir, "boot"), log_of(&dir, "other")).unwrap();
-    let mut inspect = pandacap(home());
+    let mut inspect = pandacap(nowhere());
     inspect.args(["trace", "inspect"]).arg(dir.path());
     inspect.assert().code(1).stderr(contains("boot-rr-nondet.log, other-rr-nondet.log"));
 }
@@ -111,7 +110,7 @@ fn what_is_no_log_is_refused_with_a_reason() {
         ("folder", "not a regular file"),
         ("short", "ends at byte 0"),
     ] {
-        let mut inspect = pandacap(home());
+        let mut inspect = pandacap(nowhere());
         inspect.args(["trace", "inspect"]).arg(dir.path().join(path));
         inspect.assert().code(1).stderr(contains(reason));
     }
@@ -151,7 +150,7 @@ fn an_instruction_is_kept_when_the_next_one_has_begun() {
 #[test]
 fn a_complete_recording_is_left_alone() {
     let dir = recording();
-    let mut salvage = pandacap(home());
+    let mut salvage = pandacap(nowhere());
     salvage.args(["trace", "salvage"]).arg(dir.path());
     salvage.assert().success().stdout(contains("is complete: nothing to salvage"));
     assert_eq!(json(&["salvage"], dir.path())["salvaged"], Value::Null);
@@ -163,7 +162,7 @@ fn salvage_overwrites_nothing_and_leaves_nothing_behind() {
     let refused = |dir: &TempDir, reason: &str| {
         let files = || fs::read_dir(dir.path()).unwrap().count();
         let before = files();
-        let mut salvage = pandacap(home());
+        let mut salvage = pandacap(nowhere());
         salvage.args(["trace", "salvage"]).arg(dir.path().join("boot"));
         salvage.assert().code(1).stderr(contains(reason));
         assert_eq!(files(), before);
@@ -176,7 +175,7 @@ fn salvage_overwrites_nothing_and_leaves_nothing_behind() {
     tear(&dir, LAST);
     fs::write(log_of(&dir, "boot-salvaged"), "someone's").unwrap();
     refused(&dir, "choose another name with --out");
-    let mut salvage = pandacap(home());
+    let mut salvage = pandacap(nowhere());
     salvage.args(["trace", "salvage", "--out", "mended"]).arg(dir.path().join("boot")).assert().success();
     assert!(log_of(&dir, "mended").exists());
 
@@ -204,7 +203,7 @@ fn a_recording_that_links_to_other_files_is_not_salvaged() {
         let elsewhere = tempfile::tempdir().unwrap();
         fs::rename(dir.path().join(file), elsewhere.path().join("x")).unwrap();
         symlink(elsewhere.path().join("x"), dir.path().join(file)).unwrap();
-        let mut salvage = pandacap(home());
+        let mut salvage = pandacap(nowhere());
         salvage.args(["trace", "salvage"]).arg(dir.path());
         salvage.assert().code(1).stderr(contains("a link").and(contains(file)));
         assert!(!log_of(&dir, "boot-salvaged").exists());

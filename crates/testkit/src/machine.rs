@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pandacap::guest::Guest;
 use pandacap::guest::cpio::Archive;
@@ -12,11 +12,18 @@ use pandacap::panda::Panda;
 use pandacap::target::Target;
 use serde_json::Value;
 
+use crate::checkout::{dist, root, scratch};
+use crate::program::{home, selection};
+use crate::wait;
+
 /// Which recctrl PANDA loads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plugin {
+    /// None.
     Absent,
+    /// The one that `scripts/build` has built.
     Ours,
+    /// The one that comes with PANDA.
     Upstreams,
 }
 
@@ -32,6 +39,15 @@ mount -t proc none /proc; mount -t devtmpfs none /dev; mount -t tmpfs none /tmp
 poweroff -f
 ";
 
+/// PANDA, the tiny guest and recctrl, for tests that drive them without `pandacap rec`.
+pub fn lab() -> &'static Lab {
+    static LAB: OnceLock<Lab> = OnceLock::new();
+    LAB.get_or_init(|| {
+        let panda = Panda::find(home(), &selection(), Target::X86_64).unwrap();
+        Lab::open(panda, home())
+    })
+}
+
 /// A PANDA, a guest, and what they need of the checkout.
 pub struct Lab {
     panda: Panda,
@@ -42,17 +58,16 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// The lab whose guest is kept in `home`; `dist` is where `scripts/build` puts things, `scratch` where files of
-    /// tests go.
-    pub fn open(panda: Panda, home: &Path, dist: &Path, scratch: &Path) -> Lab {
+    /// The lab of a PANDA; its guest is kept in `home`.
+    pub fn open(panda: Panda, home: &Path) -> Lab {
         let guest = Guest::ready_tiny(home, Target::X86_64).unwrap();
         let built = |file: &str| {
-            let path = dist.join("x86_64").join(file);
+            let path = dist().join("x86_64").join(file);
             assert!(path.is_file(), "{} is not there: run scripts/build", path.display());
             path
         };
         let [agent, setup] = ["recctrlu", "recctrlu-setup"].map(|file| fs::read(built(file)).unwrap());
-        let programs = vec![("recctrlu", agent), ("recctrlu-setup", setup), ("probe", probe(scratch))];
+        let programs = vec![("recctrlu", agent), ("recctrlu-setup", setup), ("probe", probe())];
         Lab { panda, guest, programs, plugin: built("panda_recctrl.so") }
     }
 
@@ -120,7 +135,8 @@ impl Lab {
         let out = fs::File::create(&log).unwrap();
         panda.args(["-serial", "null", "-replay", name]).args(arguments).current_dir(dir);
         panda.env("PANDA_DIR", dir.join("panda-dir"));
-        let status = wait(panda.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap());
+        let status =
+            wait::ended(panda.stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap(), PATIENCE);
         let said = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
         let completed = said.contains("Replay completed successfully");
         if status.success() && completed { Ok(()) } else { Err(format!("{status}: {}", tail(&said))) }
@@ -129,7 +145,9 @@ impl Lab {
 
 /// What a machine left behind.
 pub struct Run {
+    /// Its folder.
     pub dir: tempfile::TempDir,
+    /// How PANDA ended.
     pub status: ExitStatus,
     /// What the guest wrote to its console.
     pub console: String,
@@ -147,7 +165,7 @@ impl Run {
 
     /// Waits for the end of a PANDA that runs, and collects what it left behind.
     pub fn after(dir: tempfile::TempDir, panda: Child) -> Run {
-        let status = wait(panda);
+        let status = wait::ended(panda, PATIENCE);
         let read =
             |file| String::from_utf8_lossy(&fs::read(dir.path().join(file)).unwrap_or_default()).into_owned();
         let (console, said) = (read("console").replace('\r', ""), read("said"));
@@ -189,21 +207,6 @@ impl Run {
     }
 }
 
-/// Waits for a PANDA, but not for ever.
-fn wait(mut child: Child) -> ExitStatus {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
-        }
-        if begun.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            return child.wait().unwrap();
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// The end of a long text.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -211,18 +214,14 @@ fn tail(text: &str) -> String {
 }
 
 /// The guest program of `tests/guest/probe.rs`, compiled.
-fn probe(scratch: &Path) -> Vec<u8> {
+fn probe() -> Vec<u8> {
     static PROBE: OnceLock<Vec<u8>> = OnceLock::new();
     PROBE
         .get_or_init(|| {
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest/probe.rs");
-            let program = tempfile::NamedTempFile::new_in(scratch).unwrap().into_temp_path();
+            let program = tempfile::NamedTempFile::new_in(scratch()).unwrap().into_temp_path();
             let mut rustc = Command::new("rustc");
             rustc.args(["--edition", "2024", "-O", "-Cstrip=symbols", "-Ctarget-feature=+crt-static", "-o"]);
-            assert!(
-                rustc.arg(&program).arg(source).status().unwrap().success(),
-                "the probe does not compile"
-            );
+            crate::run(rustc.arg(&program).arg(root().join("tests/guest/probe.rs")));
             fs::read(&program).unwrap()
         })
         .clone()

@@ -1,14 +1,15 @@
-//! What cannot be tried on this machine is skipped by name, and `scripts/test` tells and counts it in its last line.
+//! What cannot be tried on this machine is skipped by name, and `scripts/test` counts it in its last line.
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
+
+use crate::checkout::scratch;
 
 /// Writes down what is skipped, and why; the test returns then.
 pub fn skip(name: &str, why: &str) {
     let line = format!("skipped: {name}: {why}\n");
     eprint!("{line}");
-    let list = Path::new(env!("CARGO_TARGET_TMPDIR")).join("skipped");
+    let list = scratch().join("skipped");
     let mut list = OpenOptions::new().create(true).append(true).open(list).unwrap();
     list.write_all(line.as_bytes()).unwrap();
 }

@@ -1,7 +1,6 @@
 //! `pandacap.toml`, completions, man pages, and what the help says.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use assert_cmd::Command;
@@ -11,6 +10,8 @@ use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::checkout;
+use testkit::files::script;
 
 /// A home folder with this `pandacap.toml`.
 fn configured(text: &str) -> TempDir {
@@ -23,7 +24,7 @@ fn configured(text: &str) -> TempDir {
 
 /// `pandacap` in `dir`, with nothing of this machine's own configuration.
 fn pandacap(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pandacap"));
+    let mut command = Command::new(checkout::pandacap());
     command.current_dir(dir).env_clear().env("HOME", dir);
     command
 }
@@ -132,8 +133,7 @@ fn no_file_of_the_current_folder_is_read_unless_it_is_named() {
     let home = configured("[defaults]\nverbose = 1\n");
     let stranger = tempfile::tempdir().unwrap();
     let program = stranger.path().join("panda");
-    fs::write(&program, format!("#!/bin/sh\ntouch {}/ran\n", stranger.path().display())).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    script(&program, &format!("touch {}/ran", stranger.path().display()));
     let settings = format!("[defaults]\npanda = '{}'\n\nverbose = 2\n", program.display());
     fs::create_dir(stranger.path().join("pandacap")).unwrap();
     for file in ["pandacap.toml", "pandacap/pandacap.toml"] {
@@ -218,7 +218,7 @@ fn there_is_no_colour_where_nobody_wants_it() {
     let dir = tempfile::tempdir().unwrap();
     let escapes = |arguments: &[&str], variable: (&str, &str)| {
         // `script` gives it a terminal.
-        let typed = format!("'{}' {}", env!("CARGO_BIN_EXE_pandacap"), arguments.join(" "));
+        let typed = format!("'{}' {}", checkout::pandacap().display(), arguments.join(" "));
         let mut terminal = std::process::Command::new("script");
         terminal.args(["-qec", &typed, "/dev/null"]).current_dir(dir.path()).env("TERM", "xterm");
         let output = terminal.env(variable.0, variable.1).output().unwrap();

@@ -7,11 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pandacap::guest::cpio::Archive;
 use pandacap::panda::Panda;
 use pandacap::target::Target;
+
+use crate::checkout::{dist, root, scratch};
+use crate::wait::{comes, ended};
 
 /// How long a machine may take for anything.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,11 +36,13 @@ sleep 1; echo READY
 /// A kind of machine: a target and what PANDA is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
+    /// What PANDA emulates.
     pub target: Target,
     /// PANDA's arguments for the machine.
     pub machine: &'static str,
-    /// Debian's name of the architecture, and of the kernel's package.
+    /// Debian's name of the architecture.
     arch: &'static str,
+    /// The package of the guest's kernel.
     pub kernel: &'static str,
     /// The machine's device tree, among those of the kernel's package.
     tree: Option<&'static str>,
@@ -116,35 +121,38 @@ static FETCHING: Mutex<()> = Mutex::new(());
 /// One kind of machine, with its guest and PANDA.
 pub struct Foreign {
     kind: Kind,
+    /// The PANDA.
     pub panda: Panda,
-    root: PathBuf,
+    packages: PathBuf,
     dist: PathBuf,
 }
 
 /// What recordings came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Count {
+    /// Recordings that were made.
     pub made: u32,
+    /// Recordings that replay to their end, without recctrl.
     pub replayed: u32,
     /// Recordings in which the agent goes on right behind its hypercall.
     pub exact: u32,
 }
 
 impl Foreign {
-    /// Gets the guest's packages into `scratch`; our own files are in `dist`.
-    pub fn open(kind: Kind, panda: Panda, dist: &Path, scratch: &Path) -> Foreign {
-        let root = scratch.join(format!("guest-{}", kind.arch));
+    /// Gets the guest's packages, once.
+    pub fn open(kind: Kind, panda: Panda) -> Foreign {
+        let packages = scratch().join(format!("guest-{}", kind.arch));
         // One at a time: two tests may want the same guest.
         let _turn = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
-        if !root.join("boot").exists() {
-            let fetch = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/fetch");
-            let packages = [kind.kernel, "busybox-static"].map(|package| format!("{package}:{}", kind.arch));
-            let fresh = tempfile::tempdir_in(scratch).unwrap();
-            let status = Command::new(fetch).arg(fresh.path()).args(packages).status().unwrap();
+        if !packages.join("boot").exists() {
+            let fetch = root().join("scripts/fetch");
+            let names = [kind.kernel, "busybox-static"].map(|package| format!("{package}:{}", kind.arch));
+            let fresh = tempfile::tempdir_in(scratch()).unwrap();
+            let status = Command::new(fetch).arg(fresh.path()).args(names).status().unwrap();
             assert!(status.success(), "Debian's packages for {} could not be had", kind.arch);
-            fs::rename(fresh.path(), &root).unwrap();
+            fs::rename(fresh.path(), &packages).unwrap();
         }
-        Foreign { kind, panda, root, dist: dist.join(kind.target.name()) }
+        Foreign { kind, panda, packages, dist: dist().join(kind.target.name()) }
     }
 
     /// The size of the guest's agent in bytes.
@@ -217,14 +225,14 @@ impl Foreign {
         let mut monitor = child.stdin.take().unwrap();
         let ready = || fs::read_to_string(&console).is_ok_and(|said| said.contains("READY"));
         let mut made = recordings.start;
-        if comes(ready, Duration::from_secs(60)) {
+        if comes(Duration::from_secs(60), ready) {
             for n in recordings.clone() {
                 let log = dir.join(format!("{}-rr-nondet.log", recording(n)));
                 fs::remove_file(&log).ok();
                 let asked = writeln!(monitor, "begin_record {}", recording(n));
                 let begun = || log.exists();
                 // Where PANDA has died, it is booted again, too.
-                if asked.is_err() || !comes(begun, Duration::from_secs(20)) {
+                if asked.is_err() || !comes(Duration::from_secs(20), begun) {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(300));
@@ -249,16 +257,16 @@ impl Foreign {
         let read = |path: PathBuf| fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let folders = ["bin", "dev", "proc"].into_iter().fold(Archive::default(), Archive::folder);
         let initramfs = folders
-            .file("bin/busybox", 0o755, &read(self.root.join("bin/busybox")))
+            .file("bin/busybox", 0o755, &read(self.packages.join("bin/busybox")))
             .file("bin/recctrlu", 0o755, &read(self.dist.join("recctrlu")))
             .file("init", 0o755, format!("{INIT}{script}\n").as_bytes());
         fs::write(dir.join("initramfs"), initramfs.finish()).unwrap();
         let mut panda = self.machine(dir, "said");
-        panda.arg("-kernel").arg(find(&self.root.join("boot"), "vmlinuz"));
+        panda.arg("-kernel").arg(find(&self.packages.join("boot"), "vmlinuz"));
         panda.args(["-initrd", "initramfs", "-serial", "file:console"]);
         panda.arg("-append").arg(format!("{} quiet panic=-1 cryptomgr.notests", self.kind.append));
         if let Some(tree) = self.kind.tree {
-            panda.arg("-dtb").arg(find(&self.root.join("usr/lib"), "linux-image-").join(tree));
+            panda.arg("-dtb").arg(find(&self.packages.join("usr/lib"), "linux-image-").join(tree));
         }
         panda
     }
@@ -348,18 +356,6 @@ fn on_one_core(panda: &mut Command) {
     }
 }
 
-/// Waits for something, but not for ever; whether it came.
-fn comes(it: impl Fn() -> bool, patience: Duration) -> bool {
-    let begun = Instant::now();
-    while begun.elapsed() < patience {
-        if it() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
-}
-
 /// The name of a recording.
 fn recording(n: u32) -> String {
     format!("r_{n:03}")
@@ -373,17 +369,6 @@ fn find(dir: &Path, name: &str) -> PathBuf {
 }
 
 /// Waits for a PANDA, but not for ever; whether it ended well.
-fn wait(mut child: Child) -> bool {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status.success();
-        }
-        if begun.elapsed() > PATIENCE {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
+fn wait(panda: Child) -> bool {
+    ended(panda, PATIENCE).success()
 }

@@ -1,0 +1,15 @@
+//! Fakes of what pandacap runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A PANDA below `prefix` that is a script: it tells a version, and does what `then` says when it is to run.
+///
+/// A link would be seen through: PANDA asks the system where its program is.
+pub fn panda(prefix: &Path, version: &str, then: &str) -> PathBuf {
+    let program = prefix.join("bin/panda-system-x86_64");
+    fs::create_dir_all(prefix.join("bin/panda/plugins")).unwrap();
+    let tell = format!("case \"$*\" in *-version*) exec echo QEMU emulator version {version} ;; esac");
+    crate::files::script(&program, &format!("{tell}\n{then}"));
+    program
+}

@@ -1,0 +1,40 @@
+//! Plugins of PANDA's, built as their users build them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::checkout::{root, scratch, target};
+use crate::run;
+
+/// Compiles a plugin in C, from its place in the checkout.
+pub fn in_c(source: &str) -> tempfile::TempPath {
+    let plugin = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"]);
+    cc.arg("-I").arg(root().join("plugin/include")).arg("-I").arg(root().join("panda-sys/include"));
+    run(cc.arg("-o").arg(&plugin).arg(root().join(source)));
+    plugin
+}
+
+/// A plugin of `examples/`.
+pub fn example(name: &str) -> PathBuf {
+    let mut cargo = cargo();
+    cargo.args(["build", "--quiet", "-p", &format!("example-{name}"), "--target-dir"]).arg(target());
+    run(cargo.current_dir(root()));
+    target().join(format!("debug/libpanda_{name}.so"))
+}
+
+/// A plugin in a folder of its own, as `pandacap plugin new` begins it. What all of them depend on is built once.
+pub fn own(name: &str, folder: &Path) -> PathBuf {
+    let built = scratch().join("plugin-new");
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "--quiet", "--offline", "--target-dir"]).arg(&built);
+    run(cargo.current_dir(folder));
+    built.join(format!("release/libpanda_{name}.so"))
+}
+
+/// The cargo that runs the test.
+fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}

@@ -1,0 +1,73 @@
+//! `pandacap` as its users run it, and the home that most tests share.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command as Process, Output};
+use std::sync::OnceLock;
+
+use assert_cmd::Command;
+use pandacap::panda::Selection;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::checkout::{self, scratch};
+use crate::wheel::wheel;
+
+/// `pandacap`, with its home in `home` and without the PANDA that the machine may have.
+pub fn pandacap(home: &Path) -> Command {
+    Command::from_std(process(home))
+}
+
+/// The same, to be left running.
+pub fn process(home: &Path) -> Process {
+    let mut command = Process::new(checkout::pandacap());
+    command.env("PANDACAP_HOME", home).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
+    if let (Some(panda), true) = (selection().panda, home == shared()) {
+        command.env("PANDA_PATH", panda);
+    }
+    command
+}
+
+/// A home for commands that need none.
+pub fn nowhere() -> &'static Path {
+    Path::new("/nowhere")
+}
+
+/// A home with PANDA and the tiny guest in it, made once and kept in cargo's target folder.
+pub fn home() -> &'static Path {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    HOME.get_or_init(|| {
+        let home = shared();
+        pandacap(&home).args(["panda", "install", "--wheel"]).arg(wheel()).assert().success();
+        home
+    })
+}
+
+fn shared() -> PathBuf {
+    scratch().join("home")
+}
+
+/// The PANDA that whole runs are tried on: `$PANDA_PATH`, or the embedded one.
+pub fn selection() -> Selection {
+    Selection { panda: std::env::var_os("PANDA_PATH").map(PathBuf::from), ..Selection::default() }
+}
+
+/// The document that a command printed under `--json`.
+pub fn json(output: &Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// A verified trace called `t` of a command in the tiny guest: the folder that it is in, and its own.
+pub fn recorded(command: &[&str]) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rec = pandacap(home());
+    rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).arg("--").args(command).assert().success();
+    let trace = dir.path().join("t");
+    (dir, trace)
+}
+
+/// How `pandacap verify` ends, and its reports, one for each trace.
+pub fn verify(folder: &Path) -> (Option<i32>, Value) {
+    let output = pandacap(home()).args(["verify", "--json"]).arg(folder).output().unwrap();
+    (output.status.code(), json(&output))
+}

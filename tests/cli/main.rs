@@ -1,0 +1,16 @@
+//! pandacap as its users meet it, where there is no PANDA: as a process.
+
+#![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
+#![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
+
+mod bootstrap;
+mod config;
+mod exit;
+mod guest;
+mod images;
+mod panda;
+mod plugin;
+mod rec;
+mod setup;
+mod terminal;
+mod trace;
