@@ -33,7 +33,7 @@ pub enum BadArguments {
     /// A name or a value is not UTF-8.
     #[error("an argument is not text: {0}")]
     Text(#[from] std::str::Utf8Error),
-    /// Nobody knows this argument.
+    /// The plugin has no such argument.
     #[error("{name}: no such argument; -panda {plugin}:help lists them")]
     Unknown {
         /// The plugin.
@@ -54,11 +54,7 @@ pub enum BadArguments {
 }
 
 /// Pairs of name and value as PANDA hands them over; `None` when it only wants the arguments listed, which is done.
-///
-/// # Errors
-///
-/// What PANDA does not have, or what is no text.
-pub fn pairs(plugin: &CStr, arguments: &[Argument]) -> Result<Option<Vec<(String, String)>>, BadArguments> {
+fn pairs(plugin: &CStr, arguments: &[Argument]) -> Result<Option<Vec<(String, String)>>, BadArguments> {
     let panda = crate::symbols().map_err(|_| BadArguments::Unsupported)?;
     let (Ok(get), Ok(free), Ok(parse)) =
         (&panda.panda_get_args, &panda.panda_free_args, &panda.panda_parse_string_opt)
@@ -111,6 +107,16 @@ pub fn pairs(plugin: &CStr, arguments: &[Argument]) -> Result<Option<Vec<(String
 pub struct Arguments(Vec<(&'static str, String)>);
 
 impl Arguments {
+    /// Those that PANDA has for `plugin`; `None` when it only wants the arguments listed, which is done.
+    ///
+    /// # Errors
+    ///
+    /// What PANDA does not have, what is not text, or a name that is none of `arguments`.
+    pub fn of_panda(plugin: &CStr, arguments: &[Argument]) -> Result<Option<Arguments>, BadArguments> {
+        let Some(pairs) = pairs(plugin, arguments)? else { return Ok(None) };
+        Arguments::new(plugin, arguments, pairs).map(Some)
+    }
+
     /// Sorts `pairs` by the arguments that `plugin` has; the last one of a name counts.
     ///
     /// # Errors
@@ -146,7 +152,7 @@ impl Arguments {
     /// It is empty.
     pub fn path(&self, name: &'static str) -> Result<PathBuf, BadArguments> {
         match self.value(name) {
-            "" => Err(BadArguments::Value { name, value: String::new(), expected: "a path" }),
+            "" => Err(self.wrong(name, "a path")),
             path => Ok(path.into()),
         }
     }
@@ -157,12 +163,46 @@ impl Arguments {
     ///
     /// It is none.
     pub fn number(&self, name: &'static str) -> Result<u64, BadArguments> {
+        self.value(name).parse().map_err(|_| self.wrong(name, "a number of 0 or more"))
+    }
+
+    /// A number of things that are counted: 0 to [`u32::MAX`].
+    ///
+    /// # Errors
+    ///
+    /// It is none.
+    pub fn count(&self, name: &'static str) -> Result<u32, BadArguments> {
+        self.value(name).parse().map_err(|_| self.wrong(name, "a whole number, 0 to 4294967295"))
+    }
+
+    /// A large number, perhaps with K, M or G behind it: 2^10, 2^20 or 2^30 times as much.
+    ///
+    /// ```
+    /// use panda_plugin::{Arguments, argument};
+    ///
+    /// let known = [argument("most", "64M", "bytes at most (K, M, G)")];
+    /// let arguments = Arguments::new(c"example", &known, vec![]).unwrap();
+    /// assert_eq!(arguments.size("most"), Ok(64 << 20));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// It is none, or too large.
+    pub fn size(&self, name: &'static str) -> Result<u64, BadArguments> {
         let value = self.value(name);
-        value.parse().map_err(|_| BadArguments::Value {
-            name,
-            value: value.to_owned(),
-            expected: "a number of 0 or more",
-        })
+        let (digits, shift) = match value.as_bytes().last() {
+            Some(b'k' | b'K') => (&value[..value.len() - 1], 10),
+            Some(b'm' | b'M') => (&value[..value.len() - 1], 20),
+            Some(b'g' | b'G') => (&value[..value.len() - 1], 30),
+            _ => (value, 0),
+        };
+        let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+        number.ok_or_else(|| self.wrong(name, "a whole number, perhaps with K, M or G"))
+    }
+
+    /// What to say of an argument that is not what was `expected`.
+    pub fn wrong(&self, name: &'static str, expected: &'static str) -> BadArguments {
+        BadArguments::Value { name, value: self.value(name).to_owned(), expected }
     }
 
     /// Text as it was given, empty or not.
@@ -179,7 +219,7 @@ impl Arguments {
         match self.value(name).to_ascii_lowercase().as_str() {
             "" | "y" | "yes" | "true" | "1" => Ok(true),
             "n" | "no" | "false" | "0" => Ok(false),
-            value => Err(BadArguments::Value { name, value: value.to_owned(), expected: "y or n" }),
+            _ => Err(self.wrong(name, "y or n")),
         }
     }
 }
@@ -191,7 +231,7 @@ mod tests {
     const KNOWN: [Argument; 3] = [
         argument("out", "out.json", "where to"),
         argument("processes", "n", "these too"),
-        argument("most", "3", "so many at most"),
+        argument("most", "3", "this many at most"),
     ];
 
     fn arguments(pairs: &[(&str, &str)]) -> Result<Arguments, BadArguments> {
@@ -215,5 +255,18 @@ mod tests {
         assert!(bad.path("out").is_err());
         assert_eq!(bad.flag("processes").unwrap_err().to_string(), "processes=perhaps: expected y or n");
         assert_eq!(bad.number("most").unwrap_err().to_string(), "most=-1: expected a number of 0 or more");
+        assert!(bad.count("most").is_err() && bad.size("most").is_err());
+    }
+
+    #[test]
+    fn numbers_have_bounds_and_sizes_have_units() {
+        let size = |value| arguments(&[("most", value)]).unwrap().size("most").ok();
+        assert_eq!(
+            [size("7"), size("2k"), size("3M"), size("1g")],
+            [Some(7), Some(2048), Some(3 << 20), Some(1 << 30)]
+        );
+        assert_eq!([size(""), size("M"), size("1.5M"), size("99999999999G"), size("\u{212a}")], [None; 5]);
+        let count = |value| arguments(&[("most", value)]).unwrap().count("most").ok();
+        assert_eq!([count("4294967295"), count("4294967296")], [Some(u32::MAX), None]);
     }
 }

@@ -3,12 +3,47 @@
 //! A plugin is a type with the trait [`Plugin`], exported with [`export!`] from a crate of type `cdylib`. The layer
 //! looks PANDA's symbols up by name and finds its callbacks' numbers when it is loaded, so one build serves every
 //! target and version; what is missing is a reason not to load, written to standard error.
+//!
+//! ```
+//! use std::{error::Error, ffi::CStr};
+//! use panda_plugin::{Argument, Arguments, Callback, Cpu, Panda, Plugin, argument};
+//!
+//! /// Counts the blocks that the guest executes.
+//! struct Blocks {
+//!     most: u64,
+//!     counted: u64,
+//! }
+//!
+//! impl Plugin for Blocks {
+//!     const NAME: &'static CStr = c"blocks";
+//!     const ARGUMENTS: &'static [Argument] = &[argument("most", "1M", "count no further (K, M, G)")];
+//!     const CALLBACKS: &'static [Callback] = &[Callback::Block];
+//!
+//!     fn load(arguments: &Arguments) -> Result<Blocks, Box<dyn Error>> {
+//!         Ok(Blocks { most: arguments.size("most")?, counted: 0 })
+//!     }
+//!
+//!     fn before_block(&mut self, _cpu: Cpu<'_>) {
+//!         self.counted = self.most.min(self.counted + 1);
+//!     }
+//!
+//!     fn unload(self, _panda: &Panda) {
+//!         log::info!("{} blocks", self.counted);
+//!     }
+//! }
+//!
+//! panda_plugin::export!(Blocks);
+//! ```
+//!
+//! A plugin whose callbacks come from several threads at once is kept in a [`Shared`] instead, as recctrl is. What the
+//! layer does not wrap is in [`sys`], looked up with [`symbols`] and [`need!`].
 
 mod arguments;
 mod output;
 mod panda;
 pub mod recctrl;
 pub mod registers;
+mod shared;
 
 use std::{
     error::Error,
@@ -18,11 +53,14 @@ use std::{
     ptr,
 };
 
-pub use arguments::{Argument, Arguments, BadArguments, argument, pairs};
+pub use arguments::{Argument, Arguments, BadArguments, argument};
 pub use output::Output;
-pub use panda::{Callback, Cpu, Panda, Unfit, callback_number, number_of, symbols};
+pub use panda::{Callback, Cpu, Handle, Panda, Symbols, Unfit, symbols};
+/// The bindings to PANDA below this layer.
+pub use panda_sys as sys;
 use panda_sys::{CPUState, TranslationBlock, panda_cb_with_context};
 use parking_lot::Mutex;
+pub use shared::Shared;
 
 /// A plugin of PANDA.
 ///
@@ -57,6 +95,9 @@ pub trait Plugin: Sized + Send + 'static {
     /// The guest changes from one address space to another.
     fn asid_changed(&mut self, _cpu: Cpu<'_>, _before: u64, _after: u64) {}
 
+    /// The virtual processor is outside of its execution loop, as for each turn of PANDA's main loop.
+    fn top_loop(&mut self) {}
+
     /// recctrl began a recording, `name`.
     fn recording_began(&mut self, _name: &str) {}
 
@@ -66,12 +107,12 @@ pub trait Plugin: Sized + Send + 'static {
     /// The guest left a note with recctrl; a hostile one chooses its 1 to 1024 bytes.
     fn guest_message(&mut self, _text: &[u8]) {}
 
-    /// PANDA goes.
+    /// PANDA is about to exit.
     fn unload(self, _panda: &Panda) {}
 }
 
 /// Writes log lines to standard error as PANDA's own are, with the plugin's name.
-pub fn log_as(plugin: &'static CStr) {
+fn log_as(plugin: &'static CStr) {
     let format = move |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
         let level = match record.level() {
             log::Level::Error => "error: ",
@@ -87,6 +128,18 @@ pub fn log_as(plugin: &'static CStr) {
 /// Runs `body`; a panic never reaches PANDA, which gets `otherwise` instead.
 pub fn guarded<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise)
+}
+
+/// Loads a plugin: sets up its log and runs `body`; false, with the reason on standard error, when that fails.
+fn loading(plugin: &'static CStr, body: impl FnOnce() -> Result<(), Box<dyn Error>>) -> bool {
+    log_as(plugin);
+    guarded(false, || match body() {
+        Ok(()) => true,
+        Err(error) => {
+            log::error!("not loaded: {error}");
+            false
+        }
+    })
 }
 
 /// Makes a type with the trait [`Plugin`] the plugin of this crate.
@@ -133,23 +186,16 @@ impl<P: Plugin> Slot<P> {
     ///
     /// `handle` is PANDA's for this plugin.
     pub unsafe fn load(&'static self, handle: *mut c_void) -> bool {
-        log_as(P::NAME);
         // SAFETY: the caller's promise.
-        guarded(false, || match unsafe { self.try_load(handle) } {
-            Ok(()) => true,
-            Err(error) => {
-                log::error!("not loaded: {error}");
-                false
-            }
-        })
+        loading(P::NAME, || unsafe { self.try_load(Handle::new(handle)) })
     }
 
     /// # Safety
     ///
     /// As for `load`.
-    unsafe fn try_load(&'static self, handle: *mut c_void) -> Result<(), Box<dyn Error>> {
-        let Some(pairs) = pairs(P::NAME, P::ARGUMENTS)? else { return Ok(()) };
-        let plugin = P::load(&Arguments::new(P::NAME, P::ARGUMENTS, pairs)?)?;
+    unsafe fn try_load(&'static self, handle: Handle) -> Result<(), Box<dyn Error>> {
+        let Some(arguments) = Arguments::of_panda(P::NAME, P::ARGUMENTS)? else { return Ok(()) };
+        let plugin = P::load(&arguments)?;
         let (panda, symbols) = Panda::find()?;
         for &callback in P::CALLBACKS {
             let function = match callback {
@@ -160,10 +206,10 @@ impl<P: Plugin> Slot<P> {
                 Callback::Block => panda_cb_with_context { before_block_exec: Some(before_block::<P>) },
                 Callback::Hypercall => panda_cb_with_context { guest_hypercall: Some(hypercall::<P>) },
                 Callback::AsidChanged => panda_cb_with_context { asid_changed: Some(asid_changed::<P>) },
+                Callback::TopLoop => panda_cb_with_context { top_loop: Some(top_loop::<P>) },
             };
-            let number = callback_number(&symbols, callback)?;
-            // SAFETY: `handle` is the caller's promise; each function expects this slot, which is a static.
-            unsafe { panda.register(handle, number, function, ptr::from_ref(self).cast_mut().cast()) };
+            // SAFETY: the handle is the caller's promise; each function expects this slot, which is a static.
+            unsafe { handle.register(&symbols, callback, function, ptr::from_ref(self).cast_mut().cast())? };
         }
         if P::CALLBACKS.contains(&Callback::Block) {
             panda.unchain();
@@ -241,6 +287,11 @@ unsafe extern "C" fn asid_changed<P: Plugin>(
     };
     // SAFETY: as for `before_block`.
     unsafe { (*slot.cast::<Slot<P>>()).call(cpu, false, call) }
+}
+
+unsafe extern "C" fn top_loop<P: Plugin>(slot: *mut c_void, _cpu: *mut CPUState) {
+    // SAFETY: PANDA hands the slot back that was registered.
+    unsafe { (*slot.cast::<Slot<P>>()).tell(P::top_loop) }
 }
 
 #[cfg(test)]

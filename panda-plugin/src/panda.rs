@@ -9,7 +9,9 @@ use std::{
     },
 };
 
-use panda_sys::{CPUState, Panda as Symbols, libloading, panda_cb_with_context};
+/// What this process has of PANDA, by name; what it lacks is an error in its place.
+pub use panda_sys::Panda as Symbols;
+use panda_sys::{CPUState, libloading, panda_cb_with_context};
 
 use crate::registers::{Arch, Reader};
 
@@ -17,7 +19,9 @@ use crate::registers::{Arch, Reader};
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// Something that is needed is not there.
-    #[error("this PANDA has no {0}: it is older than August 2020, or newer than we know")]
+    #[error(
+        "this PANDA has no {0}: it is older than August 2020, newer than we know, or has no record and replay"
+    )]
     Symbol(&'static str),
     /// A callback has no number.
     #[error("this PANDA's number for the callback {0:?} can't be told")]
@@ -33,10 +37,26 @@ pub enum Unfit {
     Process(#[from] libloading::Error),
 }
 
-/// Takes a symbol out of the table, or says which one is missing.
+/// Takes a symbol out of the table of [`symbols`], or returns [`Unfit::Symbol`] with the name of the one that is missing.
+///
+/// ```
+/// use panda_plugin::{Unfit, need, symbols};
+///
+/// fn quit() -> Result<unsafe extern "C" fn() -> std::ffi::c_int, Unfit> {
+///     Ok(need!(symbols()?, panda_vm_quit))
+/// }
+///
+/// // This process is no PANDA.
+/// assert!(matches!(quit(), Err(Unfit::Symbol("panda_vm_quit"))));
+/// ```
+#[macro_export]
 macro_rules! need {
     ($symbols:expr, $name:ident) => {
-        $symbols.$name.as_ref().map(|found| *found).map_err(|_| Unfit::Symbol(stringify!($name)))?
+        $symbols
+            .$name
+            .as_ref()
+            .map(|found| *found)
+            .map_err(|_| $crate::Unfit::Symbol(::std::stringify!($name)))?
     };
 }
 
@@ -60,22 +80,21 @@ pub enum Callback {
     Hypercall,
     /// When the guest changes to another address space: [`crate::Plugin::asid_changed`].
     AsidChanged,
+    /// When the processor is outside of its execution loop: [`crate::Plugin::top_loop`].
+    TopLoop,
     /// What recctrl does, which is loaded if it is not there: [`crate::Plugin::recording_began`] and its like.
     Recordings,
 }
 
 /// PANDA's number for a callback, which differs between versions: the one whose trampoline is the callback's.
-///
-/// # Errors
-///
-/// No number has that trampoline, or this PANDA has none at all.
-pub fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unfit> {
+fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unfit> {
     // PANDA asserts on a number that has no trampoline. In every version these have one, but for the number below
     // that of AsidChanged: hence from above.
     let (wanted, numbers) = match callback {
         Callback::Block => (need!(symbols, panda_cb_trampoline_before_block_exec) as usize, 2..=5),
         Callback::Hypercall => (need!(symbols, panda_cb_trampoline_guest_hypercall) as usize, 20..=23),
         Callback::AsidChanged => (need!(symbols, panda_cb_trampoline_asid_changed) as usize, 25..=28),
+        Callback::TopLoop => (need!(symbols, panda_cb_trampoline_top_loop) as usize, 40..=42),
         Callback::Recordings => return Err(Unfit::Number(callback)),
     };
     number_of(symbols, wanted, numbers)?.ok_or(Unfit::Number(callback))
@@ -83,15 +102,7 @@ pub fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unf
 
 /// The callback among `numbers` whose trampoline is at `wanted`, looked for from above; each of them up to it has to
 /// have a trampoline.
-///
-/// # Errors
-///
-/// This PANDA has no trampolines at all.
-pub fn number_of(
-    symbols: &Symbols,
-    wanted: usize,
-    numbers: RangeInclusive<u32>,
-) -> Result<Option<u32>, Unfit> {
+fn number_of(symbols: &Symbols, wanted: usize, numbers: RangeInclusive<u32>) -> Result<Option<u32>, Unfit> {
     let trampoline_of = need!(symbols, panda_get_cb_trampoline);
     Ok(numbers.rev().find(|&number| {
         // SAFETY: a plain function of PANDA's; every member of the union is one pointer.
@@ -100,7 +111,40 @@ pub fn number_of(
     }))
 }
 
-type Register = unsafe extern "C" fn(*mut c_void, u32, panda_cb_with_context, *mut c_void);
+/// PANDA's handle of a plugin, by which it registers its callbacks.
+#[derive(Clone, Copy, Debug)]
+pub struct Handle(*mut c_void);
+
+impl Handle {
+    /// What PANDA calls `init_plugin` with.
+    pub fn new(handle: *mut c_void) -> Handle {
+        Handle(handle)
+    }
+
+    /// Has PANDA call `function` with `context` for a `callback`.
+    ///
+    /// # Errors
+    ///
+    /// This PANDA has no such callback, or its number can't be told; [`Callback::Recordings`] is none of PANDA's.
+    ///
+    /// # Safety
+    ///
+    /// The handle is PANDA's for this plugin, `function` is of this callback, and `context` is what it expects, for as
+    /// long as the process lives.
+    pub unsafe fn register(
+        self,
+        symbols: &Symbols,
+        callback: Callback,
+        function: panda_cb_with_context,
+        context: *mut c_void,
+    ) -> Result<(), Unfit> {
+        let register = need!(symbols, panda_register_callback_with_context);
+        let number = callback_number(symbols, callback)?;
+        // SAFETY: the caller's promise; the number is the callback's.
+        unsafe { register(self.0, number, function, context) };
+        Ok(())
+    }
+}
 
 /// The PANDA that loaded the plugin.
 pub struct Panda {
@@ -109,7 +153,6 @@ pub struct Panda {
     asid: unsafe extern "C" fn(*mut CPUState) -> u64,
     instruction_count: unsafe extern "C" fn() -> u64,
     disable_chaining: unsafe extern "C" fn(),
-    register: Register,
     /// What PANDA does with the guest: [`panda_sys::RR_RECORD`] and the like. PANDA-ng has nothing of the kind.
     mode: Option<&'static AtomicI32>,
     /// The count so far, and the mode in which it was made.
@@ -134,7 +177,6 @@ impl Panda {
             asid: need!(symbols, panda_current_asid),
             instruction_count: need!(symbols, rr_get_guest_instr_count_external),
             disable_chaining: need!(symbols, panda_disable_tb_chaining),
-            register: need!(symbols, panda_register_callback_with_context),
             mode,
             instructions: Mutex::default(),
         };
@@ -157,34 +199,15 @@ impl Panda {
         unsafe extern "C" fn read_memory(_: *mut CPUState, _: u64, _: *mut i8, _: c_int) -> c_int {
             -1
         }
-        unsafe extern "C" fn register(_: *mut c_void, _: u32, _: panda_cb_with_context, _: *mut c_void) {}
         Panda {
             registers: Reader::new(Arch::X86_64, read_register),
             read_memory,
             asid,
             instruction_count: count,
             disable_chaining: nothing,
-            register,
             mode: None,
             instructions: Mutex::default(),
         }
-    }
-
-    /// Has PANDA call `function` with `context` for callbacks of that `number`.
-    ///
-    /// # Safety
-    ///
-    /// `plugin` is PANDA's handle of the plugin, `number` and `function` are of one callback, and `context` is what it
-    /// expects, for as long as the process lives.
-    pub(crate) unsafe fn register(
-        &self,
-        plugin: *mut c_void,
-        number: u32,
-        function: panda_cb_with_context,
-        context: *mut c_void,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe { (self.register)(plugin, number, function, context) };
     }
 
     /// Has PANDA come by before each block: those that are chained run without asking anybody.

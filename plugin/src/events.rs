@@ -17,7 +17,7 @@ const VERSION: u32 = 1;
 /// What a guest can cause beyond its recordings stops being written when the file has so many bytes.
 const CHATTER_BYTES: u64 = 16 << 20;
 
-/// Writes events, if anybody wants them.
+/// Writes events, if there is a file for them.
 #[derive(Debug)]
 pub(crate) struct Events {
     file: Option<File>,
@@ -34,12 +34,13 @@ impl Events {
         Ok(Events { file: path.map(append).transpose()?, written: 0, chatter: Budget::new(1000, 100) })
     }
 
-    /// Whether anybody will read them.
+    /// Whether there is a file for them.
     pub(crate) fn is_kept(&self) -> bool {
         self.file.is_some()
     }
 
     /// Writes what happened to a recording: as often as it happens.
+    #[expect(clippy::disallowed_macros, reason = "it logs once: there is no file afterwards")]
     pub(crate) fn record(&mut self, event: &str, fields: Value) {
         let Some(file) = &mut self.file else { return };
         let mut line = json!({ "v": VERSION, "t": unix_seconds(), "event": event });
@@ -50,7 +51,7 @@ impl Events {
         line.push('\n');
         self.written += line.len() as u64;
         if let Err(error) = file.write_all(line.as_bytes()) {
-            log::error!("can't write to the events file, events end here: {error}");
+            log::error!("can't write to the events file, which ends here: {error}");
             self.file = None;
         }
     }

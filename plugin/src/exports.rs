@@ -5,9 +5,8 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use panda_plugin::{
-    guarded,
-    recctrl::abi::{self, Began, BeganWith, Ended, EndedWith, Message, MessageWith, Reply, State},
+use panda_plugin::recctrl::abi::{
+    self, Began, BeganWith, Ended, EndedWith, Message, MessageWith, Reply, State,
 };
 
 use crate::{INSTANCE, follow::Follower};
@@ -30,15 +29,13 @@ pub unsafe extern "C" fn recctrl_start(name: *const c_char) -> c_int {
         // SAFETY: the caller's promise.
         Some(unsafe { CStr::from_ptr(name) })
     };
-    let start = || INSTANCE.get().map_or(Reply::Refused, |instance| instance.plugin.ask_start(name));
-    guarded(Reply::Refused, start).code()
+    INSTANCE.with(Reply::Refused, |instance| instance.plugin.ask_start(name)).code()
 }
 
 /// Asks for the end of the recording.
 #[unsafe(no_mangle)]
 pub extern "C" fn recctrl_stop() -> c_int {
-    let stop = || INSTANCE.get().map_or(Reply::Refused, |instance| instance.plugin.ask_stop());
-    guarded(Reply::Refused, stop).code()
+    INSTANCE.with(Reply::Refused, |instance| instance.plugin.ask_stop()).code()
 }
 
 /// Says how things stand; false when recctrl could not be loaded.
@@ -48,8 +45,7 @@ pub extern "C" fn recctrl_stop() -> c_int {
 /// `state` can be written to; the caller has QEMU's big lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn recctrl_status(state: *mut State) -> bool {
-    guarded(false, || {
-        let Some(instance) = INSTANCE.get() else { return false };
+    INSTANCE.with(false, |instance| {
         let status = instance.plugin.status();
         let found = State {
             recording: status.recording,
@@ -64,15 +60,19 @@ pub unsafe extern "C" fn recctrl_status(state: *mut State) -> bool {
     })
 }
 
+#[expect(clippy::disallowed_macros, reason = "another plugin causes it, when it is loaded")]
 fn add(follower: Follower) {
-    guarded((), || match INSTANCE.get() {
-        Some(instance) => instance.plugin.followers().add(follower),
-        None => log::error!("another plugin wants to follow recordings, but recctrl is not loaded"),
+    let added = INSTANCE.with(false, |instance| {
+        instance.plugin.followers().add(follower);
+        true
     });
+    if !added {
+        log::error!("another plugin wants to follow recordings, but recctrl is not loaded");
+    }
 }
 
 fn remove(follower: Follower) -> bool {
-    guarded(false, || INSTANCE.get().is_some_and(|instance| instance.plugin.followers().remove(follower)))
+    INSTANCE.with(false, |instance| instance.plugin.followers().remove(follower))
 }
 
 /// The four functions by which one kind of news is followed.

@@ -1,7 +1,7 @@
-//! The folder where recordings go: names that nobody has yet, and the room that is left.
+//! The folder where recordings go: names that are not taken, and the room that is left.
 
 use std::{
-    ffi::{CString, OsStr},
+    ffi::{CStr, CString},
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
     os::unix::{ffi::OsStrExt as _, fs::OpenOptionsExt as _},
@@ -10,7 +10,7 @@ use std::{
 
 use protocol::Name;
 
-use crate::host::Refusal;
+use crate::refusal::Refusal;
 
 /// PANDA builds a recording's path in 1,024 bytes; what it adds to the name is at most 16.
 const PATH_MAX: usize = 1000;
@@ -19,27 +19,27 @@ const TRIES: u32 = 1000;
 
 /// The folder where recordings go.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     path: PathBuf,
 }
 
-/// The two files of one recording, which exist and were nobody's before.
+/// The two files of one recording, which were created for it; a pretended one has none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Files {
-    /// The recording's name.
-    pub(crate) name: String,
+pub struct Files {
+    name: String,
     /// Folder and name, as PANDA takes it.
-    pub(crate) recording: CString,
-    snapshot: PathBuf,
-    log: PathBuf,
+    recording: CString,
+    /// Snapshot and log.
+    paths: Option<[PathBuf; 2]>,
 }
 
 /// What a recording takes on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sizes {
-    pub(crate) instructions: u64,
-    pub(crate) snapshot_bytes: u64,
-    pub(crate) log_bytes: u64,
+pub struct Sizes {
+    /// Bytes of the snapshot.
+    pub snapshot_bytes: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
 }
 
 impl Folder {
@@ -63,8 +63,12 @@ impl Folder {
         &self.path
     }
 
-    /// Bytes that are free for us.
-    pub(crate) fn free(&self) -> io::Result<u64> {
+    /// Bytes that are free for us: none when the folder has gone.
+    pub(crate) fn free(&self) -> u64 {
+        self.available().unwrap_or(0)
+    }
+
+    fn available(&self) -> io::Result<u64> {
         let path = CString::new(self.path.as_os_str().as_bytes())?;
         // SAFETY: statvfs is plain old data, for which all zeroes is a value.
         let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
@@ -75,10 +79,10 @@ impl Folder {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Makes the two files of a recording called `name`, or `name-2`, `name-3`, ... when it is taken.
+    /// Creates the two files of a recording called `name`, or `name-2`, `name-3`, ... when it is taken.
     ///
-    /// PANDA opens them by name later, without O_EXCL and without an error check: that they have just been made
-    /// here, and nowhere else, is what keeps older recordings, links and missing folders out of its way.
+    /// PANDA opens them by name later, without O_EXCL and without an error check: that they have just been
+    /// created here is what keeps older recordings, links and missing folders out of its way.
     pub(crate) fn reserve(&self, name: &str) -> Result<Files, Refusal> {
         let mut name = name.to_owned();
         // PANDA of 2024 takes this ending for a request to write one archive.
@@ -116,57 +120,64 @@ impl Folder {
             return Err(error);
         }
         let c_path = CString::new(recording.as_os_str().as_bytes()).map_err(|e| (recording, e.into()))?;
-        Ok(Files { name: name.to_owned(), recording: c_path, snapshot, log })
+        Ok(Files { name: name.to_owned(), recording: c_path, paths: Some([snapshot, log]) })
     }
 }
 
 fn refusal(path: &Path, error: &io::Error) -> Refusal {
-    Refusal::Files { path: path.display().to_string(), reason: error.to_string() }
+    Refusal::Files { path: path.to_owned(), reason: error.to_string() }
 }
 
 impl Files {
-    /// Files of a recording that somebody else named, as PANDA was given it.
-    #[cfg(test)]
-    pub(crate) fn paths(&self) -> [&Path; 2] {
-        [&self.snapshot, &self.log]
+    /// Those of a recording that is only pretended: none.
+    pub fn pretended(name: &str) -> Files {
+        Files { name: name.to_owned(), recording: CString::default(), paths: None }
     }
 
-    /// Takes the files back: the recording did not begin.
-    pub(crate) fn remove(&self) {
-        for path in [&self.snapshot, &self.log] {
-            if let Err(error) = fs::remove_file(path) {
-                log::warn!("can't remove {}: {error}", path.display());
-            }
-        }
+    /// Whether there are none.
+    pub fn are_pretended(&self) -> bool {
+        self.paths.is_none()
     }
 
-    /// Whether any of them is still there.
-    pub(crate) fn exist(&self) -> bool {
-        self.snapshot.exists() || self.log.exists()
+    /// The recording's name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// What the recording takes; a complete log begins with its instruction count.
+    /// Folder and name, as PANDA takes it.
+    pub(crate) fn recording(&self) -> &CStr {
+        &self.recording
+    }
+
+    /// Removes them: the recording did not begin.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        self.paths.iter().flatten().map(fs::remove_file).fold(Ok(()), io::Result::and)
+    }
+
+    /// What they take; nothing when they are gone.
     pub(crate) fn sizes(&self) -> Sizes {
-        let length = |path: &Path| fs::metadata(path).map_or(0, |meta| meta.len());
+        let length = |path: &PathBuf| fs::metadata(path).map_or(0, |meta| meta.len());
+        let [snapshot_bytes, log_bytes] =
+            self.paths.as_ref().map_or([0; 2], |paths| paths.each_ref().map(length));
+        Sizes { snapshot_bytes, log_bytes }
+    }
+
+    /// Guest instructions, with which a complete log begins.
+    pub(crate) fn instructions(&self) -> u64 {
+        let Some([_, log]) = &self.paths else { return 0 };
         let mut header = [0; 8];
-        let read = File::open(&self.log).and_then(|mut log| log.read_exact(&mut header));
-        Sizes {
-            instructions: read.map_or(0, |()| u64::from_le_bytes(header)),
-            snapshot_bytes: length(&self.snapshot),
-            log_bytes: length(&self.log),
-        }
+        let read = File::open(log).and_then(|mut log| log.read_exact(&mut header));
+        read.map_or(0, |()| u64::from_le_bytes(header))
     }
 }
 
-/// The name of a recording: the guest's, numbered as upstream does it.
-pub(crate) fn numbered(name: Option<Name>, recordings: u32, only_one: bool) -> String {
+/// The name of a recording: the one that was asked for, numbered as upstream does it.
+pub(crate) fn numbered(name: Option<Name>, number: Option<u32>) -> String {
     let name = name.as_ref().map_or("recording", Name::as_str);
-    if only_one { name.to_owned() } else { format!("{name}_{recordings:03}") }
-}
-
-/// The folder's name as text, for messages.
-pub(crate) fn text(path: &Path) -> String {
-    OsStr::to_string_lossy(path.as_os_str()).into_owned()
+    match number {
+        Some(number) => format!("{name}_{number:03}"),
+        None => name.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -185,9 +196,10 @@ mod tests {
         let (_dir, folder) = folder();
         let files = folder.reserve("ssh_000").expect("free");
         assert_eq!(files.name, "ssh_000");
-        assert!(files.paths().iter().all(|path| path.exists()));
-        files.remove();
-        assert!(!files.paths().iter().any(|path| path.exists()));
+        let exist = || files.paths.iter().flatten().filter(|path| path.exists()).count();
+        assert_eq!(exist(), 2);
+        files.remove().expect("removed");
+        assert_eq!(exist(), 0);
     }
 
     #[test]
@@ -215,7 +227,7 @@ mod tests {
         let (dir, folder) = folder();
         drop(dir);
         assert!(matches!(folder.reserve("a"), Err(Refusal::Files { .. })));
-        assert!(folder.free().is_err());
+        assert_eq!(folder.free(), 0);
     }
 
     #[test]
@@ -227,8 +239,8 @@ mod tests {
     #[test]
     fn names_are_numbered_unless_there_is_only_one() {
         let name = Name::from_guest(b"x\0");
-        assert_eq!(numbered(name, 7, false), "x_007");
-        assert_eq!(numbered(name, 0, true), "x");
-        assert_eq!(numbered(None, 1000, false), "recording_1000");
+        assert_eq!(numbered(name, Some(7)), "x_007");
+        assert_eq!(numbered(name, None), "x");
+        assert_eq!(numbered(None, Some(1000)), "recording_1000");
     }
 }

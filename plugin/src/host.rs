@@ -4,71 +4,26 @@ use std::{ffi::CStr, time::Duration};
 
 use protocol::Registers;
 
-use crate::recorder::Mode;
+use crate::{
+    files::{Files, Folder},
+    recorder::Mode,
+    refusal::Refusal,
+};
 
-/// Why a recording can't begin or end.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Refusal {
-    /// Record and replay were left out of PANDA.
-    #[error("this PANDA was built without record and replay")]
-    Unable,
-    /// KVM runs the guest behind PANDA's back.
-    #[error("the machine runs on KVM, and only TCG can be recorded: start PANDA without -enable-kvm")]
-    Kvm,
-    /// More than one processor.
-    #[error("the machine has {0} processors, and a recording of more than one does not replay: use -smp 1")]
-    Smp(i32),
-    /// There is too little room for the snapshot.
-    #[error("{dir} has {free} bytes free, and the snapshot may need {needed}")]
-    Space {
-        /// Where the recording would be.
-        dir: String,
-        /// Free bytes.
-        free: u64,
-        /// Bytes of the largest snapshot, and those that `min_free` keeps.
-        needed: u64,
-    },
-    /// As many recordings have been made as may be.
-    #[error("{0} recordings have been made, and max_recordings allows no more")]
-    TooMany(u32),
-    /// The recordings take too much.
-    #[error("the recordings take {used} bytes and the snapshot may need {needed}; max_bytes allows {most}")]
-    MaxBytes {
-        /// Bytes of those that are there, the first one's snapshot not counted.
-        used: u64,
-        /// Bytes of the largest snapshot.
-        needed: u64,
-        /// What is allowed.
-        most: u64,
-    },
-    /// The files can't be made.
-    #[error("can't create {path}: {reason}")]
-    Files {
-        /// The file.
-        path: String,
-        /// The system's reason.
-        reason: String,
-    },
-    /// Where the guest stands can't be told, so it can't be made to go on behind its hypercall.
-    #[error(
-        "no cpuid instruction where the guest made its hypercall: real mode, or a segment not based at 0"
-    )]
-    Instruction,
-    /// PANDA itself says no.
-    #[error("PANDA refused, for another change of its recording state is under way ({0})")]
-    Panda(i32),
-    /// PANDA's main loop never came by.
-    #[error("PANDA's main loop did not act on it; is the machine being paused?")]
-    NoTurn,
-    /// PANDA is going.
-    #[error("PANDA ended before it began the recording")]
-    Shutdown,
+/// Where a guest stands after [`Host::step_out`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On its hypercall: its recording can begin.
+    Here,
+    /// Behind its hypercall once PANDA's execution loop is left; [`crate::Plugin::stepped_out`] is called there, before
+    /// its next instruction.
+    Outside,
 }
 
 /// PANDA, as far as the plugin needs it.
 ///
 /// Every method is called with QEMU's big lock held, as all of a plugin's callbacks are.
-pub trait Host: Send + 'static {
+pub trait Host: Send + Sync + 'static {
     /// A virtual processor, for as long as one callback lasts.
     type Cpu: Copy;
 
@@ -88,9 +43,21 @@ pub trait Host: Send + 'static {
     /// Reads guest memory; false when any byte of it is not mapped.
     fn read(&self, cpu: Self::Cpu, address: u64, buffer: &mut [u8]) -> bool;
 
-    /// Puts the guest behind its hypercall, with `answer` in its registers, and has [`crate::Plugin::stepped_out`]
-    /// called before its next instruction. When it fails the guest is as it was.
-    fn step_out(&self, cpu: Self::Cpu, answer: Registers) -> Result<(), Refusal>;
+    /// Creates the files of a recording in `folder`, where `min_free` bytes have to be left beside the snapshot.
+    fn reserve(&self, folder: &Folder, name: &str, min_free: u64) -> Result<Files, Refusal> {
+        if let Some(obstacle) = self.obstacle() {
+            return Err(obstacle);
+        }
+        let needed = self.snapshot_bytes().saturating_add(min_free);
+        let free = folder.free();
+        if free < needed {
+            return Err(Refusal::Space { dir: folder.path().to_owned(), free, needed });
+        }
+        folder.reserve(name)
+    }
+    /// Has the guest, whose answer is in its registers, go where its recording can begin: an instruction that is not
+    /// the hypercall. When it fails the guest is as it was.
+    fn step_out(&self, cpu: Self::Cpu) -> Result<Place, Refusal>;
     /// Begins a recording where the guest, which has stepped out, is held.
     fn begin(&self, recording: &CStr) -> Result<(), Refusal>;
     /// Has the main loop begin a recording at its next turn, wherever the guest is then.

@@ -18,45 +18,23 @@ use std::{
 };
 
 use panda_plugin::{
-    Callback, callback_number,
+    Symbols, Unfit, need,
     registers::{Arch, Reader},
+    sys::CPUState,
 };
-use panda_sys::{CPUState, libloading};
-use parking_lot::Mutex;
 use protocol::Registers;
 
 use self::{
     clock::Clock,
     main_loop::{MainLoop, Tick},
-    register_file::RegisterFile,
     rr::RecordReplay,
 };
-pub(crate) use self::{gate::Gate, kick::Kicker};
+pub(crate) use self::{gate::Gate, kick::Kicker, register_file::RegisterFile};
 use crate::{
-    host::{Host, Refusal},
+    host::{Host, Place},
     recorder::Mode,
+    refusal::Refusal,
 };
-
-/// Why this PANDA can't be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unfit {
-    #[error("this PANDA has no {0}: it can't record, or it is older than August 2020 or newer than we know")]
-    Symbol(&'static str),
-    #[error(transparent)]
-    Callback(#[from] panda_plugin::Unfit),
-    #[error("recctrl doesn't know this target's hypercalls: x86_64, i386, arm and aarch64 can be recorded")]
-    Target,
-    #[error("the process can't be searched for PANDA's symbols: {0}")]
-    Process(#[from] libloading::Error),
-}
-
-/// Takes a symbol out of the table, or says which one is missing.
-macro_rules! need {
-    ($symbols:expr, $name:ident) => {
-        *$symbols.$name.as_ref().map_err(|_| Unfit::Symbol(stringify!($name)))?
-    };
-}
-use need;
 
 type Work = unsafe extern "C" fn(*mut CPUState, *mut c_void);
 
@@ -74,7 +52,6 @@ pub(crate) struct Panda {
     reader: Reader,
     write_register: unsafe extern "C" fn(*mut CPUState, *mut u8, c_int) -> c_int,
     read_memory: unsafe extern "C" fn(*mut CPUState, u64, *mut i8, c_int) -> c_int,
-    register_file: Mutex<RegisterFile>,
     tick: Tick,
     stepped_out: Work,
 }
@@ -85,54 +62,31 @@ unsafe impl Send for Panda {}
 // SAFETY: as above; what we add ourselves is synchronized.
 unsafe impl Sync for Panda {}
 
-/// How a gate is put before every guest hypercall.
-pub(crate) struct Hook {
-    number: u32,
-    register: unsafe extern "C" fn(*mut c_void, u32, panda_sys::panda_cb_with_context, *mut c_void),
-    leave: unsafe extern "C" fn(*mut CPUState),
-}
-
 impl Panda {
     /// Looks up all that is needed; `tick` is what the main loop calls while a recording is on, `stepped_out` what the
     /// virtual processor does outside its execution loop.
-    pub(crate) fn find(tick: Tick, stepped_out: Work) -> Result<(Panda, Hook), Unfit> {
-        let symbols = panda_plugin::symbols()?;
-        let reader = Reader::find(&symbols).ok_or(Unfit::Target)?;
-        let hook = Hook {
-            number: callback_number(&symbols, Callback::Hypercall)?,
-            register: need!(symbols, panda_register_callback_with_context),
-            leave: need!(symbols, cpu_loop_exit_noexc),
-        };
-        let panda = Panda {
-            rr: RecordReplay::find(&symbols)?,
-            main_loop: MainLoop::find(&symbols)?,
-            clock: Clock::find(&symbols),
-            kvm_allowed: symbols.kvm_allowed.ok(),
-            smp_cpus: symbols.smp_cpus.ok(),
+    pub(crate) fn find(symbols: &Symbols, tick: Tick, stepped_out: Work) -> Result<Panda, Unfit> {
+        let reader = Reader::find(symbols).ok_or(Unfit::Target)?;
+        Ok(Panda {
+            rr: RecordReplay::find(symbols)?,
+            main_loop: MainLoop::find(symbols)?,
+            clock: Clock::find(symbols),
+            kvm_allowed: symbols.kvm_allowed.as_ref().ok().copied(),
+            smp_cpus: symbols.smp_cpus.as_ref().ok().copied(),
             ram_bytes: need!(symbols, ram_bytes_total),
             vm_quit: need!(symbols, panda_vm_quit),
             run_on_cpu: need!(symbols, async_run_on_cpu),
             reader,
             write_register: need!(symbols, gdb_write_register),
             read_memory: need!(symbols, panda_virtual_memory_read_external),
-            register_file: Mutex::default(),
             tick,
             stepped_out,
-        };
-        Ok((panda, hook))
+        })
     }
 
     /// Whether this PANDA was built with record and replay.
     pub(crate) fn can_record(&self) -> bool {
         self.rr.is_some()
-    }
-
-    /// Tells the gate where the first hypercall register lies in memory, once that is known.
-    ///
-    /// Called for calls that pass the gate: all of them until the place is known, those with the magic afterwards.
-    pub(crate) fn tune(&self, cpu: *mut CPUState, gate: Gate) {
-        let read = |number| self.read(cpu, number);
-        self.register_file.lock().tune(gate, cpu, self.arch(cpu), read);
     }
 
     fn arch(&self, cpu: *mut CPUState) -> Arch {
@@ -180,26 +134,6 @@ impl Panda {
 
     fn rr(&self) -> Result<&RecordReplay, Refusal> {
         self.rr.as_ref().ok_or(Refusal::Unable)
-    }
-}
-
-impl Hook {
-    /// A gate behind which `slow` decides; no call passes it yet.
-    pub(crate) fn gate(&self, slow: unsafe extern "C" fn(*mut CPUState) -> c_int) -> Gate {
-        Gate::new(panda_sys::gate::pandacap_gate {
-            magic_offset: 0,
-            magic: protocol::MAGIC,
-            slow: Some(slow),
-            leave: Some(self.leave),
-        })
-    }
-
-    /// Has PANDA call `gate` for every guest hypercall.
-    pub(crate) fn register(&self, plugin: *mut c_void, gate: Gate) {
-        let callback =
-            panda_sys::panda_cb_with_context { guest_hypercall: Some(panda_sys::gate::pandacap_gate_call) };
-        // SAFETY: `plugin` is PANDA's handle of us, the number is that of guest hypercalls, the gate lives for ever.
-        unsafe { (self.register)(plugin, self.number, callback, gate.context()) };
     }
 }
 
@@ -258,14 +192,13 @@ impl Host for Panda {
         unsafe { (self.read_memory)(cpu, address, buffer.as_mut_ptr().cast(), length) == 0 }
     }
 
-    fn step_out(&self, cpu: Self::Cpu, answer: Registers) -> Result<(), Refusal> {
+    fn step_out(&self, cpu: Self::Cpu) -> Result<Place, Refusal> {
         let next = self.next_instruction(cpu)?;
-        // Nothing is logged yet, so these writes are only in the snapshot.
-        self.answer(cpu, answer);
+        // Nothing is logged yet, so this is only in the snapshot, as the answer is.
         self.write(cpu, self.arch(cpu).program_counter(), next);
         // SAFETY: `cpu` is the processor of the running callback, which lives as long as PANDA.
         unsafe { (self.run_on_cpu)(cpu, Some(self.stepped_out), ptr::null_mut()) };
-        Ok(())
+        Ok(Place::Outside)
     }
 
     fn begin(&self, recording: &CStr) -> Result<(), Refusal> {
@@ -343,6 +276,7 @@ mod tests {
 
     #[test]
     fn a_target_that_we_do_not_know_is_called_that_and_no_missing_symbol() {
-        assert!(matches!(Panda::find(never, nowhere), Err(Unfit::Target)));
+        let symbols = panda_plugin::symbols().expect("a table");
+        assert!(matches!(Panda::find(&symbols, never, nowhere), Err(Unfit::Target)));
     }
 }

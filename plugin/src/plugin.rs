@@ -1,9 +1,8 @@
-//! The plugin itself: turns a guest's calls and PANDA's turns into events for the recorder, and its effects into
-//! deeds.
+//! The plugin itself: turns a guest's calls and PANDA's turns into events for the recorder, and carries out its effects.
 
-mod made;
+mod effects;
 mod neighbours;
-mod recordings;
+mod report;
 mod texts;
 
 use std::time::{Duration, Instant};
@@ -12,19 +11,16 @@ use parking_lot::{Mutex, MutexGuard};
 use protocol::{Answer, Call, Registers, feature};
 use serde_json::json;
 
-use self::{
-    made::Made,
-    neighbours::Wanted,
-    recordings::{Current, Starting},
-};
+use self::effects::{Caller, Guest};
 use crate::{
     events::Events,
-    files::{self, Folder},
+    files::{Files, Folder},
     follow::{Followers, News},
     host::Host,
     options::Options,
+    pretend::Pretend,
     quiet::{Budget, say},
-    recorder::{Effect, Event, Mode, Recorder, Request, Rules, Tick},
+    recorder::{Event, Mode, Observed, Recorder, Request, Rules, Tick},
 };
 
 /// How often the main loop looks after a recording.
@@ -37,7 +33,7 @@ const PENALTY: Duration = Duration::from_millis(1);
 /// What is to become of the guest's hypercall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is none of ours: the processor's own instruction is to be executed.
+    /// It is not for us: the processor's own instruction is to be executed.
     NotOurs,
     /// The answer is in the registers.
     Answered,
@@ -45,13 +41,13 @@ pub enum Verdict {
     SteppedOut,
 }
 
-/// recctrl, loaded into one PANDA.
+/// recctrl, loaded into one PANDA whose processors are named by a `C`.
 ///
 /// The virtual processor's thread and the main loop's share it. Both have QEMU's big lock when they come here and
 /// take ours after it; while a guest is held for the main loop, neither lock is.
-pub struct Plugin<H: Host> {
-    host: H,
-    options: Options,
+pub struct Plugin<C> {
+    host: Box<dyn Host<Cpu = C>>,
+    dry: bool,
     rules: Rules,
     folder: Folder,
     followers: Followers,
@@ -59,68 +55,67 @@ pub struct Plugin<H: Host> {
     started: Instant,
 }
 
+/// What the lock is for: the recorder, which knows all about recordings, and what tells of them.
 struct State {
     recorder: Recorder,
-    /// What another plugin asked for and the main loop has not begun yet.
-    wanted: Option<Wanted>,
-    /// What a guest asked for that is on its way out of PANDA's execution loop.
-    starting: Option<Starting>,
-    /// What followers are told once our lock is given back.
-    news: Vec<News>,
+    events: Events,
+    /// Bounds what is logged of the guest.
+    lines: Budget,
+    /// Bounds the guest's calls.
+    calls: Budget,
     /// The main loop comes by again and again.
     watched: bool,
-    current: Option<Current>,
-    made: Made,
-    events: Events,
-    lines: Budget,
-    calls: Budget,
-    /// As many recordings as were asked for are on disk.
-    quit_due: bool,
-    /// What a dry run pretends.
-    pretended: Mode,
+    later: Later,
 }
 
-impl State {
-    /// Whether there is something to do once the lock is given back.
-    fn has_news(&self) -> bool {
-        self.quit_due || !self.news.is_empty()
+/// What is done once our lock has been given back.
+#[derive(Default)]
+struct Later {
+    news: Vec<News>,
+    quit: bool,
+}
+
+impl Later {
+    fn is_due(&self) -> bool {
+        self.quit || !self.news.is_empty()
     }
 }
 
-impl<H: Host> Plugin<H> {
+impl<C: Copy + 'static> Plugin<C> {
     /// A plugin that records to `folder` and tells `events`.
-    pub(crate) fn new(host: H, options: Options, folder: Folder, mut events: Events) -> Plugin<H> {
+    pub(crate) fn new(
+        host: impl Host<Cpu = C>,
+        options: &Options,
+        folder: Folder,
+        mut events: Events,
+    ) -> Plugin<C> {
         events.record(
             "loaded",
             json!({
                 "version": env!("CARGO_PKG_VERSION"),
-                "dir": files::text(folder.path()),
+                "dir": folder.path().to_string_lossy(),
                 "session_rec": options.rules.session_rec,
                 "dry": options.dry,
             }),
         );
-        let rules = options.rules(folder.free().unwrap_or(0));
+        let rules = options.rules(folder.free());
         let state = State {
             recorder: Recorder::new(rules),
-            wanted: None,
-            starting: None,
-            news: Vec::new(),
-            watched: false,
-            current: None,
-            made: Made::default(),
             events,
             lines: Budget::new(100, 10),
             calls: Budget::new(1000, 1000),
-            quit_due: false,
-            pretended: Mode::Off,
+            watched: false,
+            later: Later::default(),
         };
-        let followers = Followers::default();
-        Plugin { host, options, rules, folder, followers, state: Mutex::new(state), started: Instant::now() }
-    }
-
-    /// The door to PANDA.
-    pub(crate) fn host(&self) -> &H {
-        &self.host
+        Plugin {
+            host: if options.dry { Box::new(Pretend::new(host)) } else { Box::new(host) },
+            dry: options.dry,
+            rules,
+            folder,
+            followers: Followers::default(),
+            state: Mutex::new(state),
+            started: Instant::now(),
+        }
     }
 
     /// Other plugins that follow recordings.
@@ -134,7 +129,7 @@ impl<H: Host> Plugin<H> {
     }
 
     /// A guest made a hypercall with these registers, or something that looks like one.
-    pub fn call(&self, cpu: H::Cpu) -> Verdict {
+    pub fn call(&self, cpu: C) -> Verdict {
         let registers = self.host.registers(cpu);
         let Some(call) = protocol::decode(registers) else { return Verdict::NotOurs };
         // In a replay every answer is in the log already.
@@ -146,39 +141,53 @@ impl<H: Host> Plugin<H> {
             MutexGuard::unlocked(&mut state, || self.host.pause(PENALTY));
         }
         self.observe(&mut state);
-
-        let answer = match call {
+        let mut request = |request, name| {
+            let caller = Caller::Guest(Guest { cpu, registers, name });
+            self.handle(&mut state, caller, Event::Asked(request)).verdict
+        };
+        let verdict = match call {
+            Call::Toggle { name } => request(Request::Toggle, name),
+            Call::OpenSession { name } => request(Request::OpenSession, name),
+            Call::CloseSession => request(Request::CloseSession, 0),
+            Call::Start { name } => request(Request::Start, name),
+            Call::Stop => request(Request::Stop, 0),
+            Call::StartLocked { name, key } => request(Request::StartLocked(key), name),
+            Call::StopLocked { key, status } => request(Request::StopLocked { key, status }, 0),
             Call::Hello { nonce } => {
                 let events = if self.keeps_messages(&state) { feature::EVENTS } else { 0 };
-                protocol::hello_answer(nonce, feature::EXACT | feature::REPLAYABLE | feature::LOCK | events)
+                let features = feature::EXACT | feature::REPLAYABLE | feature::LOCK | events;
+                self.tell(cpu, protocol::hello_answer(nonce, features))
             }
-            Call::Status => state.recorder.status(self.options.dry).to_registers(),
-            Call::Message { text, len } => with(registers, self.message(&mut state, cpu, text, len)),
-            Call::NewKey => match self.host.random() {
-                Some(key) => protocol::key_answer(key),
-                None => with(registers, Answer::Error),
-            },
+            Call::Status => self.tell(cpu, state.recorder.status(self.dry).to_registers()),
+            Call::Message { text, len } => {
+                let answer = self.message(&mut state, cpu, text, len);
+                self.tell(cpu, with(registers, answer))
+            }
+            Call::NewKey => {
+                let key = self.host.random().map(protocol::key_answer);
+                self.tell(cpu, key.unwrap_or_else(|| with(registers, Answer::Error)))
+            }
             Call::Unknown(action) => {
-                say!(state.lines, warn, "ignoring action {action}, which is nobody's");
-                with(registers, Answer::Noop)
+                say!(state.lines, Warn, "ignoring the guest's unknown action {action}");
+                self.tell(cpu, with(registers, Answer::Noop))
             }
-            Call::Toggle { name } => return self.request(state, cpu, registers, Request::Toggle, Some(name)),
-            Call::OpenSession { name } => {
-                return self.request(state, cpu, registers, Request::OpenSession, Some(name));
-            }
-            Call::Start { name } => return self.request(state, cpu, registers, Request::Start, Some(name)),
-            Call::StartLocked { name, key } => {
-                return self.request(state, cpu, registers, Request::StartLocked(key), Some(name));
-            }
-            Call::StopLocked { key, status } => {
-                return self.request(state, cpu, registers, Request::StopLocked { key, status }, None);
-            }
-            Call::CloseSession => return self.request(state, cpu, registers, Request::CloseSession, None),
-            Call::Stop => return self.request(state, cpu, registers, Request::Stop, None),
         };
         self.release(state);
+        verdict
+    }
+
+    /// Answers a call that is not about recordings.
+    fn tell(&self, cpu: C, answer: Registers) -> Verdict {
         self.host.answer(cpu, answer);
         Verdict::Answered
+    }
+
+    /// The guest has stepped out of PANDA's execution loop, as it was asked to.
+    pub fn stepped_out(&self, cpu: C) {
+        let mut state = self.state.lock();
+        let registers = self.host.registers(cpu);
+        self.handle(&mut state, Caller::Guest(Guest { cpu, registers, name: 0 }), Event::SteppedOut);
+        self.release(state);
     }
 
     /// The main loop came by; false when there is nothing left to look after.
@@ -188,23 +197,17 @@ impl<H: Host> Plugin<H> {
         }
         let mut state = self.state.lock();
         self.observe(&mut state);
-        if !state.recorder.wants_ticks() {
+        if state.recorder.wants_ticks() {
+            let tick = Tick {
+                now: self.now(),
+                instructions: self.host.instructions(),
+                sizes: state.recorder.current().map(Files::sizes).unwrap_or_default(),
+                free: self.folder.free(),
+            };
+            self.handle(&mut state, Caller::MainLoop, Event::Tick(tick));
+        } else if let Some(obstacle) = self.host.obstacle() {
             // The tick after loading, unless a recording is on already.
-            if let Some(obstacle) = self.host.obstacle() {
-                log::warn!("every recording will be refused: {obstacle}");
-            }
-            state.watched = false;
-            self.release(state);
-            return false;
-        }
-        let tick = Tick {
-            now: self.now(),
-            instructions: if self.options.dry { 0 } else { self.host.instructions() },
-            bytes: self.bytes(&state),
-            free: self.free(),
-        };
-        if self.decide(&mut state, Event::Tick(tick)).contains(&Effect::AskEnd) {
-            self.ask_end(&mut state);
+            say!(state.lines, Warn, "every recording will be refused: {obstacle}");
         }
         state.watched = state.recorder.wants_ticks();
         let again = state.watched;
@@ -212,37 +215,20 @@ impl<H: Host> Plugin<H> {
         again
     }
 
-    /// PANDA goes; it has ended a recording that was on.
+    /// PANDA is about to exit; it has ended a recording that was on.
+    #[expect(clippy::disallowed_macros, reason = "it logs once: PANDA exits")]
     pub fn shutdown(&self) {
         let mut state = self.state.lock();
-        self.settle_starting(&mut state);
-        self.settle(&mut state, true);
-        self.decide(&mut state, Event::Shutdown);
+        self.handle(&mut state, Caller::MainLoop, Event::Shutdown);
         log::info!("made {} recordings", state.recorder.recordings());
         self.release(state);
     }
 
-    /// Has the recorder decide, and does what needs no guest: everything but begin, end and answer.
-    fn decide(&self, state: &mut State, event: Event) -> Vec<Effect> {
-        let (recorder, effects) = state.recorder.step(event);
-        state.recorder = recorder;
-        for effect in &effects {
-            match effect {
-                Effect::Complete(why) => self.complete(state, *why),
-                Effect::Denied(denied) => self.denied(state, *denied),
-                Effect::Odd(reason) => say!(state.lines, warn, "ignoring {reason}"),
-                Effect::Quit => state.quit_due = true,
-                _ => {}
-            }
-        }
-        effects
-    }
-
     /// Gives the lock back, and only then tells followers, who may come back here, and quits if that is due: PANDA
     /// waits for the virtual processor then, which may be waiting for the lock.
+    #[expect(clippy::disallowed_macros, reason = "it logs once: PANDA quits")]
     fn release(&self, mut state: MutexGuard<'_, State>) {
-        let quit = std::mem::take(&mut state.quit_due);
-        let news = std::mem::take(&mut state.news);
+        let Later { news, quit } = std::mem::take(&mut state.later);
         let recordings = state.recorder.recordings();
         drop(state);
         self.followers.tell(&news);
@@ -253,10 +239,10 @@ impl<H: Host> Plugin<H> {
     }
 
     /// Makes the recorder see what PANDA did without being asked: its monitor ended a recording, say.
-    fn observe(&self, state: &mut State) {
-        self.settle(state, false);
-        let mode = if self.options.dry { state.pretended } else { self.host.mode() };
-        self.decide(state, Event::Observed(mode));
+    fn observe(&self, state: &mut MutexGuard<'_, State>) {
+        let (mode, pending) = (self.host.mode(), self.host.is_pending());
+        let observed = Observed { mode, pending, now: self.now() };
+        self.handle(state, Caller::MainLoop, Event::Observed(observed));
     }
 
     /// Has the main loop come by once the machine is made: under KVM no hypercall ever would.
@@ -271,11 +257,6 @@ impl<H: Host> Plugin<H> {
             self.host.arm_ticks(if fine { FINE_TICK } else { TICK });
         }
     }
-
-    /// Bytes free for recordings: none when the folder has gone.
-    fn free(&self) -> u64 {
-        self.folder.free().unwrap_or(0)
-    }
 }
 
 /// The registers of a call, with its answer in the first.
@@ -285,5 +266,4 @@ fn with(mut registers: Registers, answer: Answer) -> Registers {
 }
 
 #[cfg(test)]
-#[path = "plugin_tests.rs"]
 mod tests;

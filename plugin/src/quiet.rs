@@ -40,14 +40,14 @@ impl Budget {
     }
 }
 
-/// Logs a line that a guest can cause, within the bounds of `$budget`.
+/// Logs a line that a guest can cause, within the bounds of `$budget`: `say!(budget, Warn, "...")`.
 macro_rules! say {
     ($budget:expr, $level:ident, $($line:tt)+) => {
         if let Some(dropped) = $budget.spend() {
             if dropped > 0 {
-                log::warn!("{dropped} lines about this guest were left out");
+                log::log!(log::Level::Warn, "{dropped} lines about this guest were left out");
             }
-            log::$level!($($line)+);
+            log::log!(log::Level::$level, $($line)+);
         }
     };
 }

@@ -1,87 +1,68 @@
-//! The recorder: what a guest's request, a limit or an end of recording does, as one pure function.
+//! The recorder: all that is known of recordings, and what a request, a limit or an end does, as one pure function.
 //!
 //! ```text
-//!              start            Begun
-//!      Idle ──────────▶ Starting ─────▶ Recording ◀──────────────┐
-//!     ▲  ▲ ▲               │             │     │                 │
-//!     │  │ └───NotBegun────┘        stop │     │ limit, shutdown │
-//!     │  │                              ▼     ▼                 │
-//!     │  │                          Stopping  Ending             │
-//!     │  │                           │    │     │               │
-//!     │  └──────────Ended────────────┘    └─────┼───NotEnded────┘
-//!     └─────────────PANDA is off again──────────┘
+//!      asked            Begun
+//! Idle ─────▶ Starting ──────▶ Recording ◀─────────────────┐
+//!  ▲ ▲ ▲         │               │     │                   │
+//!  │ │ └─NotBegun┘          stop │     │ limit, plugin     │
+//!  │ │                           ▼     ▼                   │
+//!  │ │                     Stopping   Ending               │
+//!  │ │                       │   │     │                   │
+//!  │ └─────────Ended─────────┘   └─────┼───── NotEnded ────┘
+//!  └──────── PANDA is off again ───────┘
+//!
+//! Starting, guest:  Naming ──▶ Reserving ──▶ Placing ──▶ Beginning
+//! Starting, plugin: Naming ──▶ Reserving ──▶ Placing ──▶ Awaited
 //! ```
 //!
-//! `Starting` and `Stopping` hold the guest on its hypercall while PANDA's main loop acts; `Ending` is asked for by
-//! the main loop itself, or by another plugin, whose starts hold nobody either. A recording that PANDA's monitor began
-//! is `Recording` with [`Owner::Monitor`]. One that a program in the guest has locked is ended by the limits, the
-//! machine, PANDA's monitor and other plugins as every other is, but by the guest with the program's key alone. Nothing here reads a clock, takes a lock or knows PANDA.
+//! `Beginning` and `Stopping` hold the guest on its hypercall while PANDA's main loop acts; `Awaited` and `Ending` hold
+//! no guest. A recording that PANDA's monitor began is `Monitors`, and `StoppingMonitors` while a guest ends it. What a
+//! program in the guest has locked ends by its key alone, or as every other recording does by the limits, the machine,
+//! PANDA's monitor and other plugins.
+//!
+//! Nothing here reads a clock, takes a lock, touches a file or knows PANDA.
 
+mod effect;
 mod event;
+mod made;
+mod phase;
 mod rules;
-
-use std::time::Duration;
+mod start;
+mod stop;
 
 use protocol::{Answer, Status};
 
+use self::phase::{Owner, Phase, Recording, Stage, Starting};
 pub use self::{
-    event::{Denied, Effect, Event, Mode, Request, Why},
+    effect::{Began, Complete, Denied, Effect, Odd},
+    event::{Event, Mode, Observed, Request, Why},
+    made::Made,
+    phase::Denials,
     rules::{Rules, Tick},
 };
-
-/// Who a recording belongs to: only sessions are ended by their last close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// Asked for by toggle or start.
-    Guest,
-    /// Asked for by the first session.
-    Session,
-    /// Begun by PANDA's monitor, library or command line.
-    Monitor,
-}
-
-/// Where the recorder stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Idle,
-    Starting(Owner, Option<Lock>),
-    Recording(Recording),
-    Stopping(Recording),
-    Ending(Recording, Why),
-    /// As many recordings as were asked for have been made.
-    Finished,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Recording {
-    owner: Owner,
-    began: Duration,
-    lock: Option<Lock>,
-}
-
-/// What keeps everything in the guest but one program from ending a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Lock {
-    key: u32,
-    wrong_keys: u32,
-}
-
-/// How many wrong keys are taken; then the right one doesn't help either, so that trying them all leads nowhere.
-const WRONG_KEYS: u32 = 100;
+use crate::{files::Files, refusal::Refusal};
 
 /// The recorder's whole state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorder {
     rules: Rules,
     phase: Phase,
     sessions: u32,
     recordings: u32,
+    made: Made,
+}
+
+/// Whether finished recordings have just been counted, for the event that is being decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counted {
+    Before,
+    Now,
 }
 
 impl Recorder {
     /// A recorder that has not recorded anything.
     pub fn new(rules: Rules) -> Recorder {
-        Recorder { rules, phase: Phase::Idle, sessions: 0, recordings: 0 }
+        Recorder { rules, ..Recorder::default() }
     }
 
     /// Recordings that are complete.
@@ -89,30 +70,26 @@ impl Recorder {
         self.recordings
     }
 
-    /// Whether ticks are of use: from the start of a recording of the guest's to its end.
+    /// The files of the recording that is on, unless PANDA's monitor began it.
+    pub fn current(&self) -> Option<&Files> {
+        match &self.phase {
+            Phase::Recording(recording) | Phase::Stopping(recording, _) | Phase::Ending(recording, _) => {
+                Some(&recording.files)
+            }
+            Phase::Idle
+            | Phase::Starting(_)
+            | Phase::Monitors
+            | Phase::StoppingMonitors
+            | Phase::Finished => None,
+        }
+    }
+
+    /// Whether ticks are of use: from the start of a recording that is not the monitor's to its end.
     pub fn wants_ticks(&self) -> bool {
-        match self.phase {
-            Phase::Idle | Phase::Finished => false,
-            Phase::Starting(..) => true,
-            Phase::Recording(r) | Phase::Stopping(r) | Phase::Ending(r, _) => r.owner != Owner::Monitor,
-        }
+        matches!(self.phase, Phase::Starting(_)) || self.current().is_some()
     }
 
-    /// Whether there is a recording that is locked.
-    pub fn is_locked(&self) -> bool {
-        match self.phase {
-            Phase::Idle | Phase::Finished => false,
-            Phase::Starting(_, lock) => lock.is_some(),
-            Phase::Recording(r) | Phase::Stopping(r) | Phase::Ending(r, _) => r.lock.is_some(),
-        }
-    }
-
-    /// Whether no recording is just being begun or ended.
-    pub fn is_settled(&self) -> bool {
-        matches!(self.phase, Phase::Idle | Phase::Recording(_) | Phase::Finished)
-    }
-
-    /// What the guest is told when it asks how things stand.
+    /// What the guest and other plugins are told when they ask how things stand.
     pub fn status(&self, dry: bool) -> Status {
         Status {
             recording: !matches!(self.phase, Phase::Idle | Phase::Finished),
@@ -125,203 +102,120 @@ impl Recorder {
 
     /// Decides what `event` does.
     #[must_use]
-    pub fn step(self, event: Event) -> (Recorder, Vec<Effect>) {
-        let mut next = self;
+    pub fn step(mut self, event: Event) -> (Recorder, Vec<Effect>) {
         let effects = match event {
-            Event::Asked(request) => next.asked(request),
-            Event::StopAsked => next.stop_asked(),
-            Event::Begun(now) => next.begun(now),
-            Event::NotBegun => next.not_begun(),
-            Event::Ended => next.ended(),
-            Event::NotEnded => next.not_ended(),
-            Event::Observed(mode) => next.observed(mode),
-            Event::Tick(tick) => next.tick(&tick),
-            Event::Shutdown => next.shutdown(),
+            Event::Counted(made, event) => {
+                self.made = made;
+                self.decide(*event, Counted::Now)
+            }
+            event => self.decide(event, Counted::Before),
         };
-        (next, effects)
+        (self, effects)
+    }
+
+    fn decide(&mut self, event: Event, counted: Counted) -> Vec<Effect> {
+        match event {
+            Event::Asked(request) => self.asked(request),
+            Event::StartAsked => self.start_asked(),
+            Event::StopAsked => self.stop_asked(),
+            Event::Named { name, snapshot_bytes } => self.named(name, snapshot_bytes, counted),
+            // Counting twice decides nothing.
+            Event::Counted(..) => vec![],
+            Event::Reserved(files, now) => self.reserved(files, now),
+            Event::SteppedOut => self.stepped_out(),
+            Event::Awaited => self.awaited(),
+            Event::Begun(now) => self.begun(now),
+            Event::NotBegun(refusal) => self.not_begun(refusal),
+            Event::LookedFor { written, now } => self.looked_for(written, now),
+            Event::Ended => self.ended(),
+            Event::NotEnded => self.not_ended(),
+            Event::Measured(files, sizes) => {
+                self.made.add(files, sizes);
+                vec![]
+            }
+            Event::Observed(observed) => self.observed(observed),
+            Event::Tick(tick) => self.tick(tick, counted),
+            Event::Shutdown => self.shutdown(),
+        }
     }
 
     fn asked(&mut self, request: Request) -> Vec<Effect> {
         let sessions = self.rules.session_rec;
         match request {
-            Request::Toggle if sessions => odd("toggle, but sessions are counted (session_rec=y)"),
-            Request::OpenSession | Request::CloseSession if !sessions => {
-                odd("a session, for they are counted with session_rec=y only")
+            Request::Toggle if sessions => odd(Odd::Toggle),
+            Request::OpenSession | Request::CloseSession if !sessions => odd(Odd::Session),
+            Request::Toggle if matches!(self.phase, Phase::Recording(_) | Phase::Monitors) => {
+                self.stop(Denied::Toggle)
             }
-            Request::Toggle if self.is_recording() => self.stop(Denied::Toggle),
             Request::Toggle | Request::Start => self.start(Owner::Guest, None),
             Request::Stop => self.stop(Denied::Stop),
-            Request::StartLocked(key) => self.start(Owner::Guest, Some(Lock { key, wrong_keys: 0 })),
-            Request::StopLocked { key, .. } => self.unlock(key),
+            Request::StartLocked(key) => self.start(Owner::Guest, Some(key)),
+            Request::StopLocked { key, status } => self.unlock(key, status),
             Request::OpenSession => self.start(Owner::Session, None),
             Request::CloseSession => self.close_session(),
         }
     }
 
-    fn is_recording(&self) -> bool {
-        matches!(self.phase, Phase::Recording(_))
-    }
-
-    fn start(&mut self, owner: Owner, lock: Option<Lock>) -> Vec<Effect> {
-        match self.phase {
-            Phase::Idle => {
-                self.phase = Phase::Starting(owner, lock);
-                vec![Effect::Begin]
-            }
-            Phase::Finished => vec![
-                Effect::Odd("a start, but as many recordings as were asked for have been made"),
-                Effect::Answer(Answer::Error),
-            ],
-            _ => {
-                if owner == Owner::Session {
-                    self.sessions = self.sessions.saturating_add(1);
-                }
-                vec![Effect::Answer(Answer::Noop)]
-            }
-        }
-    }
-
-    /// Ends a recording, unless it is locked: that is denied, as `what` was tried.
-    fn stop(&mut self, what: Denied) -> Vec<Effect> {
-        let Phase::Recording(recording) = self.phase else { return vec![Effect::Answer(Answer::Noop)] };
-        if recording.lock.is_some() {
-            return denied(what);
-        }
-        self.phase = Phase::Stopping(recording);
-        vec![Effect::End]
-    }
-
-    /// Ends a recording that this key has locked, and no other.
-    fn unlock(&mut self, key: u32) -> Vec<Effect> {
-        let Phase::Recording(recording) = &mut self.phase else {
-            return vec![Effect::Answer(Answer::Noop)];
-        };
-        // The one that the key was for has ended, and this is another one.
-        let Some(lock) = &mut recording.lock else { return vec![Effect::Answer(Answer::Noop)] };
-        if key != lock.key || lock.wrong_keys >= WRONG_KEYS {
-            lock.wrong_keys = lock.wrong_keys.saturating_add(1);
-            return denied(Denied::Key);
-        }
-        self.phase = Phase::Stopping(*recording);
-        vec![Effect::End]
-    }
-
-    fn stop_asked(&mut self) -> Vec<Effect> {
-        match self.phase {
-            Phase::Recording(recording) if recording.owner != Owner::Monitor => {
-                self.phase = Phase::Ending(recording, Why::Plugin);
-                vec![Effect::AskEnd]
-            }
-            _ => vec![],
-        }
-    }
-
-    fn close_session(&mut self) -> Vec<Effect> {
-        match (self.sessions, self.phase) {
-            (0, _) => odd("a session was closed after its recording had ended"),
-            (1, Phase::Recording(Recording { owner: Owner::Session, .. })) => self.stop(Denied::Stop),
-            _ => {
-                self.sessions -= 1;
-                vec![Effect::Answer(Answer::Noop)]
-            }
-        }
-    }
-
-    fn begun(&mut self, now: Duration) -> Vec<Effect> {
-        let Phase::Starting(owner, lock) = self.phase else { return vec![] };
-        if owner == Owner::Session {
-            self.sessions = 1;
-        }
-        self.phase = Phase::Recording(Recording { owner, began: now, lock });
-        vec![Effect::Answer(Answer::Start)]
-    }
-
-    fn not_begun(&mut self) -> Vec<Effect> {
-        if let Phase::Starting(..) = self.phase {
-            self.phase = Phase::Idle;
-        }
-        vec![Effect::Answer(Answer::Error)]
-    }
-
-    fn ended(&mut self) -> Vec<Effect> {
-        let Phase::Stopping(recording) = self.phase else { return vec![Effect::Answer(Answer::Noop)] };
-        let mut effects = self.complete(recording, Why::Guest);
-        effects.insert(0, Effect::Answer(Answer::Stop));
-        effects
-    }
-
-    fn not_ended(&mut self) -> Vec<Effect> {
-        if let Phase::Stopping(recording) = self.phase {
-            self.phase = Phase::Recording(recording);
-        }
-        vec![Effect::Answer(Answer::Error)]
-    }
-
-    fn observed(&mut self, mode: Mode) -> Vec<Effect> {
-        match (mode, self.phase) {
-            (Mode::Off, Phase::Recording(recording)) => self.complete(recording, Why::Monitor),
-            (Mode::Off, Phase::Ending(recording, why)) => self.complete(recording, why),
-            (Mode::Record, Phase::Idle) => {
-                self.phase =
-                    Phase::Recording(Recording { owner: Owner::Monitor, began: Duration::ZERO, lock: None });
+    fn observed(&mut self, observed: Observed) -> Vec<Effect> {
+        match (observed.mode, std::mem::take(&mut self.phase)) {
+            (Mode::Off, Phase::Recording(recording)) => self.complete(recording, Why::Monitor, None),
+            (Mode::Off, Phase::Ending(recording, why)) => self.complete(recording, why, None),
+            (Mode::Off, Phase::Monitors) => {
+                self.sessions = 0;
                 vec![]
             }
-            _ => vec![],
-        }
-    }
-
-    fn tick(&mut self, tick: &Tick) -> Vec<Effect> {
-        let Phase::Recording(recording) = self.phase else { return vec![] };
-        if recording.owner == Owner::Monitor {
-            return vec![];
-        }
-        let Some(why) = self.rules.due(recording.began, tick) else { return vec![] };
-        self.phase = Phase::Ending(recording, why);
-        vec![Effect::AskEnd]
-    }
-
-    fn shutdown(&mut self) -> Vec<Effect> {
-        let (recording, why) = match self.phase {
-            Phase::Recording(recording) => (recording, Why::Shutdown),
-            Phase::Stopping(recording) => (recording, Why::Guest),
-            Phase::Ending(recording, why) => (recording, why),
-            Phase::Starting(..) => {
-                // PANDA has not begun it, and nothing of it is on disk.
-                self.phase = Phase::Idle;
-                return vec![];
+            (Mode::Record, Phase::Idle) => {
+                self.phase = Phase::Monitors;
+                vec![]
             }
-            Phase::Idle | Phase::Finished => return vec![],
+            (_, Phase::Starting(starting @ Starting { stage: Stage::Awaited(_), .. })) => {
+                self.await_begin(starting, observed)
+            }
+            (_, phase) => self.stay(phase),
+        }
+    }
+
+    /// PANDA goes: what it was recording it has ended, and what it had not begun it never will.
+    fn shutdown(&mut self) -> Vec<Effect> {
+        let mut effects = match std::mem::take(&mut self.phase) {
+            Phase::Recording(recording) => self.complete(recording, Why::Shutdown, None),
+            Phase::Stopping(recording, status) => self.complete(recording, Why::Guest, status),
+            Phase::Ending(recording, why) => self.complete(recording, why, None),
+            Phase::Starting(starting) => self.look_for(starting, Refusal::Shutdown),
+            Phase::Monitors | Phase::StoppingMonitors => {
+                self.sessions = 0;
+                vec![]
+            }
+            phase @ (Phase::Idle | Phase::Finished) => self.stay(phase),
         };
-        let mut effects = self.complete(recording, why);
         effects.retain(|effect| *effect != Effect::Quit);
         effects
     }
 
+    /// Nothing is to be done in this phase.
+    fn stay(&mut self, phase: Phase) -> Vec<Effect> {
+        self.phase = phase;
+        vec![]
+    }
+
     /// The recording is on disk: sessions start from nothing, and the last one that was wanted quits PANDA.
-    fn complete(&mut self, recording: Recording, why: Why) -> Vec<Effect> {
+    fn complete(&mut self, recording: Recording, why: Why, exit_status: Option<u8>) -> Vec<Effect> {
         self.sessions = 0;
-        self.phase = Phase::Idle;
-        if recording.owner == Owner::Monitor {
-            return vec![];
-        }
         self.recordings = self.recordings.saturating_add(1);
-        let mut effects = vec![Effect::Complete(why)];
+        let mut effects = vec![Effect::Complete(recording.completed(why, exit_status))];
         if self.rules.nrec.is_some_and(|nrec| self.recordings >= nrec) {
             self.phase = Phase::Finished;
             effects.push(Effect::Quit);
+        } else {
+            self.phase = Phase::Idle;
         }
         effects
     }
 }
 
-fn denied(what: Denied) -> Vec<Effect> {
-    vec![Effect::Denied(what), Effect::Answer(Answer::Error)]
-}
-
-fn odd(reason: &'static str) -> Vec<Effect> {
-    vec![Effect::Odd(reason), Effect::Answer(Answer::Noop)]
+fn odd(odd: Odd) -> Vec<Effect> {
+    vec![Effect::Odd(odd), Effect::Answer(Answer::Noop)]
 }
 
 #[cfg(test)]
-#[path = "recorder_tests.rs"]
 mod tests;

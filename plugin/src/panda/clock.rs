@@ -2,7 +2,7 @@
 
 use std::{ffi::c_int, ptr, time::Duration};
 
-use panda_sys::Panda as Symbols;
+use panda_plugin::{Symbols, sys};
 
 /// The most that the clock is put on.
 const LONGEST_WARP: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ impl Clock {
     /// A replay drops the timers that are armed in its snapshot. Where the clock counts instructions, replays run the
     /// timers that the guest arms later, so one that the guest waits for must not be among those that are lost.
     pub(super) fn reach_next_timer(&self) {
-        let clock = panda_sys::PANDACAP_CLOCK_VIRTUAL as c_int;
+        let clock = sys::PANDACAP_CLOCK_VIRTUAL as c_int;
         // SAFETY: QEMU's globals and plain functions, on the processor's thread, outside its execution loop, with the
         // lock held.
         unsafe {

@@ -1,8 +1,18 @@
 //! The gate that every guest hypercall passes, in memory that PANDA, the C behind it and we look at.
 
-use std::ptr::NonNull;
+use std::{
+    ffi::{c_int, c_void},
+    ptr::NonNull,
+};
 
-use panda_sys::gate::pandacap_gate as Raw;
+use panda_plugin::{
+    Callback, Handle, Symbols, Unfit, need,
+    sys::{
+        CPUState,
+        gate::{pandacap_gate as Raw, pandacap_gate_call},
+        panda_cb_with_context,
+    },
+};
 
 /// A gate that lives as long as the process.
 ///
@@ -17,12 +27,30 @@ unsafe impl Send for Gate {}
 unsafe impl Sync for Gate {}
 
 impl Gate {
-    pub(super) fn new(raw: Raw) -> Gate {
+    /// Has every guest hypercall pass a gate behind which `slow` decides.
+    pub(crate) fn install(
+        handle: Handle,
+        symbols: &Symbols,
+        slow: unsafe extern "C" fn(*mut CPUState) -> c_int,
+    ) -> Result<Gate, Unfit> {
+        let gate = Gate::new(Raw {
+            magic_offset: 0,
+            magic: protocol::MAGIC,
+            slow: Some(slow),
+            leave: Some(need!(symbols, cpu_loop_exit_noexc)),
+        });
+        let function = panda_cb_with_context { guest_hypercall: Some(pandacap_gate_call) };
+        // SAFETY: the handle is PANDA's for us, and the function expects a gate, which lives for ever.
+        unsafe { handle.register(symbols, Callback::Hypercall, function, gate.context())? };
+        Ok(gate)
+    }
+
+    fn new(raw: Raw) -> Gate {
         Gate(NonNull::from(Box::leak(Box::new(raw))))
     }
 
     /// What PANDA is to call the gate with.
-    pub(super) fn context(self) -> *mut std::ffi::c_void {
+    fn context(self) -> *mut c_void {
         self.0.as_ptr().cast()
     }
 

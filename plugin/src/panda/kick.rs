@@ -19,11 +19,11 @@ use std::{
     time::Duration,
 };
 
-use panda_plugin::{guarded, number_of, symbols};
-use panda_sys::{CPUState, panda_cb_with_context};
+use panda_plugin::{
+    Callback, Handle, Symbols, Unfit, guarded, need,
+    sys::{CPUState, panda_cb_with_context},
+};
 use parking_lot::Mutex;
-
-use super::{Unfit, need};
 
 /// How long the processor may go without coming round: the longest that anything waits for a kick that was lost.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -56,15 +56,13 @@ unsafe impl Send for Processor {}
 
 impl Kicker {
     /// Has PANDA say when the processor comes round; the kicks begin with the machine.
-    pub(crate) fn install(plugin: *mut c_void) -> Result<&'static Kicker, Unfit> {
-        let symbols = symbols()?;
-        let register = need!(symbols, panda_register_callback_with_context);
-        let trampoline = need!(symbols, panda_cb_trampoline_top_loop) as usize;
-        let number = number_of(&symbols, trampoline, 40..=42)?.ok_or(Unfit::Symbol("PANDA_CB_TOP_LOOP"))?;
+    pub(crate) fn install(handle: Handle, symbols: &Symbols) -> Result<&'static Kicker, Unfit> {
         let kicker = Kicker::new(need!(symbols, cpu_exit));
-        let callback = panda_cb_with_context { top_loop: Some(came_round) };
-        // SAFETY: `plugin` is PANDA's handle of us, the number is that of the function, which expects a kicker.
-        unsafe { register(plugin, number, callback, ptr::from_ref(kicker).cast_mut().cast()) };
+        let function = panda_cb_with_context { top_loop: Some(came_round) };
+        // SAFETY: the handle is PANDA's for us, and the function expects a kicker, which lives for ever.
+        unsafe {
+            handle.register(symbols, Callback::TopLoop, function, ptr::from_ref(kicker).cast_mut().cast())?;
+        }
         Ok(kicker)
     }
 
@@ -73,6 +71,7 @@ impl Kicker {
     }
 
     /// The processor is outside of its execution loop; PANDA names it the first time at least.
+    #[expect(clippy::disallowed_macros, reason = "it logs once: the thread is not tried again")]
     fn came_round(&'static self, cpu: *mut CPUState) {
         self.rounds.fetch_add(1, Ordering::Relaxed);
         if cpu.is_null() {

@@ -6,9 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use panda_sys::Panda as Symbols;
-
-use super::{Unfit, need};
+use panda_plugin::{Symbols, Unfit, need};
 
 /// How long the main loop may let a held guest wait without doing anything else.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -2,8 +2,11 @@
 
 use std::{fs::File, os::unix::fs::FileExt as _, ptr};
 
-use panda_plugin::registers::Arch;
-use panda_sys::CPUState;
+use panda_plugin::{
+    Symbols, Unfit,
+    registers::{Arch, Reader},
+    sys::CPUState,
+};
 
 use super::Gate;
 
@@ -13,8 +16,8 @@ const SEARCHED: usize = 128 << 10;
 const AGREEMENTS: u32 = 4;
 
 /// Where the registers lie, as far as it is known.
-#[derive(Default)]
-pub(super) struct RegisterFile {
+pub(crate) struct RegisterFile {
+    reader: Reader,
     place: usize,
     agreements: u32,
     last: [u32; 8],
@@ -22,9 +25,19 @@ pub(super) struct RegisterFile {
 }
 
 impl RegisterFile {
-    /// Finds out where the first hypercall register lies, for the gate to look at; `read` reads a register of `cpu`,
-    /// the running callback's processor, by gdb's number.
-    pub(super) fn tune(&mut self, gate: Gate, cpu: *mut CPUState, arch: Arch, read: impl Fn(i32) -> u64) {
+    /// One of which nothing is known yet.
+    pub(crate) fn find(symbols: &Symbols) -> Result<RegisterFile, Unfit> {
+        let reader = Reader::find(symbols).ok_or(Unfit::Target)?;
+        Ok(RegisterFile { reader, place: 0, agreements: 0, last: [0; 8], given_up: false })
+    }
+
+    /// Finds out where the first hypercall register lies, for the gate to look at.
+    ///
+    /// Called for calls that pass the gate: all of them until the place is known, those with the magic afterwards.
+    #[expect(clippy::disallowed_macros, reason = "it logs once: then the search is given up")]
+    pub(crate) fn tune(&mut self, gate: Gate, cpu: *mut CPUState) {
+        // SAFETY: `cpu` is the processor of the running callback.
+        let read = |number| unsafe { self.reader.read(cpu, number) };
         let place = gate.magic_offset() as usize;
         if place != 0 {
             // SAFETY: the place was found within the processor's own memory.
@@ -38,6 +51,8 @@ impl RegisterFile {
             }
             return;
         }
+        // SAFETY: as above.
+        let arch = unsafe { self.reader.arch(cpu) };
         let registers = stored_order(arch).map(|number| read(number) as u32);
         if self.given_up || registers == self.last {
             return;

@@ -5,15 +5,17 @@ use std::{
     ptr,
 };
 
-use panda_sys::{Panda as Symbols, RR_NOCHANGE, RR_RECORD, RR_REPLAY, RRCTRL_OK};
+use panda_plugin::{
+    Symbols, Unfit, need,
+    sys::{self, RR_NOCHANGE, RR_RECORD, RR_REPLAY, RRCTRL_OK},
+};
 
-use super::{Unfit, need};
-use crate::{host::Refusal, recorder::Mode};
+use crate::{recorder::Mode, refusal::Refusal};
 
 /// What a PANDA has that can record. It is used with QEMU's big lock held, under which alone PANDA changes it.
 pub(super) struct RecordReplay {
-    control: *mut panda_sys::pandacap_rr_control,
-    log: *mut *mut panda_sys::pandacap_rr_log,
+    control: *mut sys::pandacap_rr_control,
+    log: *mut *mut sys::pandacap_rr_log,
     skipped_callsite: *mut c_int,
     interrupt_request: Option<*mut c_int>,
     begin: unsafe extern "C" fn(*const i8, *const i8) -> c_int,
@@ -92,7 +94,7 @@ impl RecordReplay {
 
     /// Runs `write`: what it writes into registers is logged as the main loop's doing.
     pub(super) fn as_main_loop(&self, write: impl FnOnce()) {
-        let main_loop = panda_sys::PANDACAP_CALLSITE_MAIN_LOOP_WAIT as c_int;
+        let main_loop = sys::PANDACAP_CALLSITE_MAIN_LOOP_WAIT as c_int;
         // SAFETY: PANDA's global, which its own code on this thread sets before each use.
         let callsite = unsafe { ptr::replace(self.skipped_callsite, main_loop) };
         write();
@@ -115,8 +117,8 @@ mod tests {
         // This process has no symbol of PANDA's.
         let mut symbols = panda_plugin::symbols().expect("a table");
         assert!(matches!(RecordReplay::find(&symbols), Ok(None)));
-        let mut control = panda_sys::pandacap_rr_control {
-            mode: panda_sys::RR_OFF,
+        let mut control = sys::pandacap_rr_control {
+            mode: sys::RR_OFF,
             next: RR_NOCHANGE,
             name: ptr::null_mut(),
             snapshot: ptr::null_mut(),

@@ -4,23 +4,23 @@ use protocol::{Answer, MESSAGE_MAX, NAME_MAX, Name};
 use serde_json::json;
 
 use super::{Plugin, State};
-use crate::{follow::News, host::Host, quiet::say};
+use crate::{files::Files, follow::News, quiet::say};
 
-impl<H: Host> Plugin<H> {
+impl<C: Copy + 'static> Plugin<C> {
     /// The name for the next recording, whatever the guest's pointer leads to.
-    pub(super) fn name(&self, state: &mut State, cpu: H::Cpu, address: u64) -> String {
+    pub(super) fn guest_name(&self, state: &mut State, cpu: C, address: u64) -> Option<Name> {
         let mut raw = [0; NAME_MAX];
         let length = self.read_prefix(cpu, address, &mut raw);
         let raw = &raw[..length];
         let name = if raw.contains(&0) || length == NAME_MAX { Name::from_guest(raw) } else { None };
         if name.is_none() {
-            say!(state.lines, warn, "no name can be read at {address:#x}, so the recording gets one of ours");
+            say!(state.lines, Warn, "no name can be read at {address:#x}: the recording gets one of ours");
         }
-        self.numbered(state, name)
+        name
     }
 
     /// Reads as much of guest memory as is mapped, page by page, up to the first NUL or the buffer's end.
-    fn read_prefix(&self, cpu: H::Cpu, address: u64, buffer: &mut [u8]) -> usize {
+    fn read_prefix(&self, cpu: C, address: u64, buffer: &mut [u8]) -> usize {
         const SMALLEST_PAGE: u64 = 1024;
         let mut length = 0;
         while length < buffer.len() {
@@ -39,24 +39,28 @@ impl<H: Host> Plugin<H> {
         length
     }
 
-    pub(super) fn message(&self, state: &mut State, cpu: H::Cpu, address: u64, len: u64) -> Answer {
+    pub(super) fn message(&self, state: &mut State, cpu: C, address: u64, len: u64) -> Answer {
         let mut buffer = [0; MESSAGE_MAX as usize];
         let text = usize::try_from(len).ok().and_then(|len| buffer.get_mut(..len));
         let Some(text) = text.filter(|text| !text.is_empty()) else {
-            say!(state.lines, warn, "a message of {len} bytes: it may have 1 to {MESSAGE_MAX}");
+            say!(state.lines, Warn, "a message of {len} bytes is refused: it may have 1 to {MESSAGE_MAX}");
             return Answer::Error;
         };
         if !self.keeps_messages(state) {
-            say!(state.lines, warn, "a message, but nobody keeps it (events=FILE)");
+            say!(
+                state.lines,
+                Warn,
+                "a message is lost: there is no events file (events=FILE), and no plugin follows"
+            );
             return Answer::Error;
         }
         if !self.host.read(cpu, address, text) {
-            say!(state.lines, warn, "no message can be read at {address:#x}");
+            say!(state.lines, Warn, "no message can be read at {address:#x}");
             return Answer::Error;
         }
-        let recording = state.current.as_ref().map(|current| current.name.clone());
+        let recording = state.recorder.current().map(Files::name).map(str::to_owned);
         let instructions = recording.as_ref().map(|_| self.host.instructions());
-        state.news.push(News::Message { text: text.to_vec() });
+        state.later.news.push(News::Message { text: text.to_vec() });
         let text = String::from_utf8_lossy(text);
         state
             .events
@@ -64,7 +68,7 @@ impl<H: Host> Plugin<H> {
         Answer::Noop
     }
 
-    /// Whether a message reaches anybody: the events file, or another plugin.
+    /// Whether a message is kept: in the events file, or by another plugin.
     pub(super) fn keeps_messages(&self, state: &State) -> bool {
         state.events.is_kept() || !self.followers.is_empty()
     }

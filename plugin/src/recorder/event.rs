@@ -1,10 +1,12 @@
-//! What happens to the recorder, and what is to be done about it.
+//! What happens to the recorder.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use protocol::Answer;
-
-use super::Tick;
+use super::{Made, Tick};
+use crate::{
+    files::{Files, Sizes},
+    refusal::Refusal,
+};
 
 /// What the guest may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,26 +21,15 @@ pub enum Request {
     Start,
     /// Stop, in either mode.
     Stop,
-    /// Start, in either mode, a recording that nothing in the guest ends without this key.
+    /// Start, in either mode, a recording that the guest ends with this key alone.
     StartLocked(u32),
     /// Stop what this key has locked.
     StopLocked {
         /// The key.
         key: u32,
-        /// How what was recorded has ended, as a shell tells it.
+        /// The exit status of what was recorded, as a shell has it.
         status: u8,
     },
-}
-
-/// What was tried on a recording that is locked, and denied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denied {
-    /// A stop without a key.
-    Stop,
-    /// A toggle, which has none.
-    Toggle,
-    /// A stop with another key, or with any after too many others.
-    Key,
 }
 
 /// What PANDA is doing.
@@ -50,6 +41,17 @@ pub enum Mode {
     Record,
     /// A recording is replayed.
     Replay,
+}
+
+/// PANDA as it is just now, looked at before anything else is decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// What it is doing.
+    pub mode: Mode,
+    /// Its main loop has yet to act on what was asked of it.
+    pub pending: bool,
+    /// A clock that never goes back.
+    pub now: Duration,
 }
 
 /// Why a recording ended.
@@ -73,10 +75,10 @@ pub enum Why {
     Shutdown,
 }
 
-impl Why {
-    /// The word for it in the events file.
-    pub fn as_str(self) -> &'static str {
-        match self {
+/// The word in the events file.
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Why::Guest => "guest",
             Why::Timeout => "timeout",
             Why::MaxInstr => "max_instr",
@@ -85,50 +87,55 @@ impl Why {
             Why::Monitor => "monitor",
             Why::Plugin => "plugin",
             Why::Shutdown => "shutdown",
-        }
+        })
     }
 }
 
 /// What happens to the recorder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The guest asks, and is held until it has its answer.
     Asked(Request),
+    /// Another plugin wants a recording; no guest is held for it.
+    StartAsked,
     /// Another plugin wants the recording to end; no guest is held for it.
     StopAsked,
+    /// The new recording has a name; the snapshot of this machine takes at most so many bytes.
+    Named {
+        /// The name, numbered, but perhaps taken already.
+        name: String,
+        /// The most that the snapshot takes.
+        snapshot_bytes: u64,
+    },
+    /// The finished recordings have been counted again; the event that was in doubt is decided now.
+    Counted(Made, Box<Event>),
+    /// The new recording's files have been created, at this time.
+    Reserved(Files, Duration),
+    /// The guest stands where its recording is to begin.
+    SteppedOut,
+    /// PANDA's main loop will begin the recording at its next turn.
+    Awaited,
     /// PANDA has begun the recording that was asked for, at this time.
     Begun(Duration),
-    /// PANDA has not begun it, and will not.
-    NotBegun,
+    /// The recording that was asked for will not begin.
+    NotBegun(Refusal),
+    /// The recording that was asked for has been looked for on disk, at this time.
+    LookedFor {
+        /// Its snapshot is there: it has begun, and ended since.
+        written: bool,
+        /// A clock that never goes back.
+        now: Duration,
+    },
     /// PANDA has ended the recording that the guest wanted ended.
     Ended,
     /// PANDA has not ended it, and will not.
     NotEnded,
-    /// What PANDA is doing just now, looked at before anything else is decided.
-    Observed(Mode),
+    /// A finished recording takes so much on disk.
+    Measured(Files, Sizes),
+    /// PANDA was looked at.
+    Observed(Observed),
     /// The main loop came by.
     Tick(Tick),
     /// PANDA is about to go; it has ended a recording that was on.
     Shutdown,
-}
-
-/// What is to be done about it, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Begin the recording while the guest is held; then `Begun` or `NotBegun`.
-    Begin,
-    /// End the recording while the guest is held; then `Ended` or `NotEnded`.
-    End,
-    /// Have the main loop end the recording at its next turn.
-    AskEnd,
-    /// The recording is complete on disk.
-    Complete(Why),
-    /// The guest's answer.
-    Answer(Answer),
-    /// A request that does not fit the mode or the moment; the text says why.
-    Odd(&'static str),
-    /// What was tried on a locked recording.
-    Denied(Denied),
-    /// As many recordings as were asked for are on disk: quit.
-    Quit,
 }
