@@ -165,7 +165,7 @@ impl Panda {
         let symbols = symbols()?;
         let registers = Reader::find(&symbols).ok_or(Unfit::Target)?;
         // SAFETY: an aligned int of PANDA's that lives as long as the process; only the main loop's thread writes to it,
-        // under the lock that whoever runs callbacks has or waits for.
+        // under the lock that a thread has when it runs callbacks.
         let mode = symbols
             .rr_control
             .as_ref()
@@ -210,7 +210,7 @@ impl Panda {
         }
     }
 
-    /// Has PANDA come by before each block: those that are chained run without asking anybody.
+    /// Has PANDA come by before each block: those that are chained run without a callback.
     pub(crate) fn unchain(&self) {
         // SAFETY: a plain function of PANDA's.
         unsafe { (self.disable_chaining)() };

@@ -129,7 +129,7 @@ mod tests {
         value: *mut u8,
         number: c_int,
     ) -> c_int {
-        // SAFETY: whoever reads a register has room for the widest.
+        // SAFETY: a reader of registers has room for the widest.
         unsafe { ptr::copy_nonoverlapping(number.to_le_bytes().as_ptr(), value, 4) };
         WIDTH as c_int
     }

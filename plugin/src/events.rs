@@ -14,7 +14,7 @@ use crate::quiet::Budget;
 
 /// The version of the lines' schema, in every line's `v`.
 const VERSION: u32 = 1;
-/// What a guest can cause beyond its recordings stops being written when the file has so many bytes.
+/// What a guest can cause beyond its recordings stops being written when the file has this many bytes.
 const CHATTER_BYTES: u64 = 16 << 20;
 
 /// Writes events, if there is a file for them.

@@ -113,12 +113,12 @@ impl Followers {
         place.map(|place| followers.remove(place)).is_some()
     }
 
-    /// Whether nobody listens.
+    /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.lock().is_empty()
     }
 
-    /// Tells everybody, with no lock held: a follower may add and remove followers, itself too.
+    /// Tells all of them, with no lock held: a follower may add and remove followers, itself too.
     pub(crate) fn tell(&self, news: &[News]) {
         for news in news {
             let followers = self.0.lock().clone();

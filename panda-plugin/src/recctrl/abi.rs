@@ -28,7 +28,7 @@ impl Reply {
         }
     }
 
-    /// What a code means; one that is nobody's is a refusal.
+    /// What a code means; an unknown one is a refusal.
     pub fn from_code(code: c_int) -> Reply {
         let replies = [Reply::Asked, Reply::Already, Reply::Busy];
         replies.into_iter().find(|reply| reply.code() == code).unwrap_or(Reply::Refused)

@@ -18,7 +18,7 @@ impl<C: Copy + 'static> Plugin<C> {
         self.ask(name, Event::StartAsked)
     }
 
-    /// Asks for the end of the recording, whoever started it; not of one that PANDA's monitor began.
+    /// Asks for the end of the recording, unless PANDA's monitor began it.
     pub fn ask_stop(&self) -> Reply {
         self.ask(None, Event::StopAsked)
     }

@@ -6,6 +6,7 @@ mod fake;
 mod limits;
 mod names;
 mod neighbours;
+mod orders;
 mod recordings;
 
 use std::{collections::BTreeMap, ffi::CString, fs, path::Path};

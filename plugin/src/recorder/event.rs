@@ -100,7 +100,7 @@ pub enum Event {
     StartAsked,
     /// Another plugin wants the recording to end; no guest is held for it.
     StopAsked,
-    /// The new recording has a name; the snapshot of this machine takes at most so many bytes.
+    /// The new recording has a name.
     Named {
         /// The name, numbered, but perhaps taken already.
         name: String,

@@ -67,7 +67,7 @@ impl Recorder {
         }
     }
 
-    /// Another plugin wants the recording to end: whoever began it, but for PANDA's monitor.
+    /// Another plugin wants the recording to end: any but the one of PANDA's monitor.
     pub(super) fn stop_asked(&mut self) -> Vec<Effect> {
         let (phase, effects) = match mem::take(&mut self.phase) {
             Phase::Recording(recording) => {

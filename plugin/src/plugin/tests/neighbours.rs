@@ -6,7 +6,7 @@ use super::*;
 use crate::follow::Follower;
 
 /// What a follower heard.
-type Heard = Mutex<Vec<String>>;
+pub(super) type Heard = Mutex<Vec<String>>;
 
 unsafe extern "C" fn hear_began(heard: *mut c_void, name: *const c_char) {
     // SAFETY: `Fixture::follow` registers a `Heard` that outlives the fixture's calls; texts end with a NUL.
@@ -34,7 +34,7 @@ unsafe extern "C" fn hear_message(heard: *mut c_void, text: *const c_char, len: 
 
 impl Fixture {
     /// Follows everything there is to follow.
-    fn follow(&self) -> Box<Heard> {
+    pub(super) fn follow(&self) -> Box<Heard> {
         let heard = Box::<Heard>::default();
         let context = (&raw const *heard).cast_mut().cast();
         self.plugin.followers().add(Follower::BeganWith(hear_began, context));
@@ -76,7 +76,7 @@ fn no_follower_is_called_before_another_plugins_call_returns() {
     let fixture = Fixture::new(&[]);
     let heard = fixture.follow();
     fixture.say(action::START, b"a\0");
-    // The monitor ends it, and nobody has noticed yet.
+    // The monitor ends it, and recctrl has not noticed yet.
     fixture.panda().mode = Some(Mode::Off);
     assert!(!fixture.plugin.status().recording);
     assert_eq!(*heard.lock(), ["began a_000"]);
