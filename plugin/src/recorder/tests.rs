@@ -5,6 +5,7 @@ mod locks;
 mod orders;
 mod starts;
 mod stops;
+mod world;
 
 use std::time::Duration;
 
