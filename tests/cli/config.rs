@@ -1,4 +1,4 @@
-//! `pandacap.toml`, completions, man pages, and what the help says.
+//! `pandacap.toml`, completions and man pages.
 
 use std::fs;
 use std::path::Path;
@@ -178,25 +178,6 @@ fn every_command_has_a_man_page_and_says_what_each_argument_is_for() {
             assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
         }
     });
-}
-
-#[test]
-fn the_help_of_a_command_begins_with_its_own_options() {
-    commands(&Cli::command(), &[], &mut |words, _| {
-        let dir = tempfile::tempdir().unwrap();
-        let output = pandacap(dir.path()).args(words).arg("--help").output().unwrap();
-        let help = String::from_utf8(output.stdout).unwrap();
-        let (own, every) =
-            help.split_once("\nEvery command:\n").unwrap_or_else(|| panic!("{words:?}: {help}"));
-        assert!(!own.contains("--home <DIR>") && every.contains("--home <DIR>"), "{words:?}: {help}");
-    });
-}
-
-#[test]
-fn the_help_tells_both_ways_to_record() {
-    let dir = tempfile::tempdir().unwrap();
-    let help = pandacap(dir.path()).args(["rec", "--help"]).assert().success();
-    help.stdout(contains("With a command:").and(contains("Without:")));
 }
 
 #[test]

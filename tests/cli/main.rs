@@ -7,6 +7,7 @@ mod bootstrap;
 mod config;
 mod exit;
 mod guest;
+mod help;
 mod images;
 mod panda;
 mod plugin;

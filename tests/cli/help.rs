@@ -1,0 +1,67 @@
+//! What every command's `--help` says, as it is committed in `help/`.
+
+use testkit::checkout::root;
+use testkit::files::entries;
+use testkit::program::{nowhere, pandacap};
+
+/// What `--help` says of a command: what is its own, and what is every command's.
+fn help(words: &[String]) -> (String, String) {
+    let output = pandacap(nowhere()).env("COLUMNS", "100").args(words).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let parts = help.split_once("\nEvery command:\n");
+    let (own, every) = parts.unwrap_or_else(|| panic!("{words:?} has no \"Every command:\": {help}"));
+    (own.to_owned(), every.to_owned())
+}
+
+/// The subcommands that a command's help lists.
+fn subcommands(help: &str) -> impl Iterator<Item = String> {
+    let list = help.split_once("\nCommands:\n").map_or("", |(_, list)| list);
+    let list = list.split("\n\n").next().unwrap_or_default();
+    let names = list.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned)
+}
+
+/// Every command that can be typed, by its words, with its own help.
+fn commands(words: &[String], each: &mut dyn FnMut(&[String], &str)) {
+    let (own, _) = help(words);
+    each(words, &own);
+    for name in subcommands(&own) {
+        commands(&[words, &[name]].concat(), each);
+    }
+}
+
+#[test]
+fn the_help_of_every_command_is_the_one_that_is_committed() {
+    let folder = root().join("tests/cli/help");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(&folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    let mut names = Vec::new();
+    commands(&[], &mut |words, own| {
+        let name = if words.is_empty() { "pandacap".to_owned() } else { words.join("-") };
+        settings.bind(|| insta::assert_snapshot!(name.as_str(), own));
+        names.push(format!("{name}.snap"));
+    });
+    settings.bind(|| insta::assert_snapshot!("every-command", help(&[]).1));
+    names.push("every-command.snap".to_owned());
+    names.sort();
+    assert_eq!(entries(&folder), names, "the help of a command that is gone");
+}
+
+#[test]
+fn the_help_of_a_command_begins_with_its_own_options() {
+    let every_commands = help(&[]).1;
+    commands(&[], &mut |words, own| {
+        assert!(!own.contains("--home <DIR>"), "{words:?}: {own}");
+        assert_eq!(help(words).1, every_commands, "{words:?}");
+    });
+    assert!(every_commands.contains("--home <DIR>"));
+}
+
+#[test]
+fn the_help_tells_both_ways_to_record() {
+    let (own, _) = help(&["rec".to_owned()]);
+    assert!(own.contains("With a command:") && own.contains("Without:"), "{own}");
+}
