@@ -14,7 +14,7 @@ use testkit::checkout;
 use testkit::files::script;
 
 /// A home folder with this `pandacap.toml`.
-fn configured(text: &str) -> TempDir {
+pub fn configured(text: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let usual = dir.path().join(".config/pandacap");
     fs::create_dir_all(&usual).unwrap();

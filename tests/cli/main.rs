@@ -15,3 +15,4 @@ mod rec;
 mod setup;
 mod terminal;
 mod trace;
+mod transcripts;

@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use testkit::program::{nowhere, pandacap};
 
 /// Where the last entry before the end of [`recording`]'s log starts.
-const LAST: usize = 8 + 14 + 14 + (27 + 4) + 14;
+pub const LAST: usize = 8 + 14 + 14 + (27 + 4) + 14;
 
 /// A folder with a recording of 900 instructions: two clocks, a packet, two inputs of one instruction.
-fn recording() -> TempDir {
+pub fn recording() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let io = Callsite::new(4).unwrap();
     let packet = Event::Call(Call::Packet { direction: Direction::Received, len: 4 });
@@ -37,7 +37,7 @@ fn log_of(dir: &TempDir, name: &str) -> PathBuf {
 }
 
 /// Leaves the log as SIGKILL does: no count in its header, and its end missing from `at` on.
-fn tear(dir: &TempDir, at: usize) -> Vec<u8> {
+pub fn tear(dir: &TempDir, at: usize) -> Vec<u8> {
     let mut log = fs::read(log_of(dir, "boot")).unwrap();
     log.truncate(at);
     let header = log.len().min(8);

@@ -23,3 +23,4 @@ mod replay;
 mod runs;
 mod salvage;
 mod targets;
+mod transcripts;

@@ -19,6 +19,7 @@ pub mod plugin;
 pub mod program;
 pub mod skip;
 pub mod torn;
+pub mod transcript;
 pub mod wait;
 pub mod wheel;
 
