@@ -1,6 +1,7 @@
 //! What becomes of a PANDA whose guest is never idle, with recctrl's kicks and without them, on the embedded PANDA and on
 //! that of `$PANDA_PATH`: `scripts/bench busy [MINUTES [CYCLES [TIMES]]]` prints the tables.
 #![allow(clippy::disallowed_methods, reason = "the files are the bench's own")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 
 use std::collections::VecDeque;

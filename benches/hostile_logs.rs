@@ -3,6 +3,7 @@
 //! keeps its log in `target/hostile-logs`, because each run records anew.
 //!
 //! usage: `scripts/bench hostile-logs [COUNT [SEED]]`; `$PANDACAP_TRIED` names another pandacap to try.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
 use std::collections::BTreeMap;

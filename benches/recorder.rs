@@ -1,6 +1,7 @@
 //! recctrl beside upstream's C plugin, on the same PANDA in one run: `scripts/bench recorder` prints the table.
 
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 
 use std::fs;

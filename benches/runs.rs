@@ -1,4 +1,5 @@
 //! How long whole runs take, and what is left of those that are cut short: `scripts/bench runs` prints the table.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! Prints the matrix of docs/targets.md from real runs, on the embedded PANDA and on that of `$PANDA_PATH`; an argument
 //! picks the machines of one target.
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
 
 use std::env;

@@ -1,6 +1,7 @@
 //! pandacap as its users meet it: as a process, on a real PANDA.
 
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
+#![allow(clippy::print_stdout, reason = "shown where a test fails")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
 mod analyses;

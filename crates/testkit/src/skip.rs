@@ -6,6 +6,7 @@ use std::io::Write;
 use crate::checkout::scratch;
 
 /// Writes down what is skipped, and why; the test returns then.
+#[allow(clippy::print_stderr, reason = "the test that is skipped says so")]
 pub fn skip(name: &str, why: &str) {
     let line = format!("skipped: {name}: {why}\n");
     eprint!("{line}");
