@@ -12,8 +12,8 @@ use std::sync::Mutex;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use pandacap::panda::{Panda, Selection};
-use pandacap::target::Target;
+use panda_host::{Panda, Selection};
+use rr_log::Target;
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::checkout::home;

@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 #[path = "hostile_logs/mutate.rs"]
 mod mutate;
 
+use files::FileDigest;
 use mutate::{Random, mutate};
-use pandacap::digest::FileDigest;
-use pandacap::target::Target;
-use pandacap::trace::log::{Limits, Reader, check};
-use pandacap::trace::{MANIFEST, log_name, snapshot_name};
+use rr_log::Target;
+use rr_log::{Limits, Reader, check};
 use serde_json::Value;
 use testkit::checkout;
+use trace::{MANIFEST, log_name, snapshot_name};
 
 /// Traces for one `verify`.
 const BATCH: u64 = 25;

@@ -9,8 +9,8 @@ use std::process::Command;
 use std::time::Instant;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
-use pandacap::panda::Panda;
-use pandacap::target::Target;
+use panda_host::Panda;
+use rr_log::Target;
 use testkit::checkout::{dist, home};
 use testkit::gap::Gap;
 use testkit::machine::{Lab, Plugin, Run};

@@ -6,7 +6,7 @@
 
 use std::env;
 
-use pandacap::panda::{Panda, Selection};
+use panda_host::{Panda, Selection};
 use testkit::checkout::home;
 use testkit::foreign::{Count, Foreign, KINDS};
 

@@ -1,12 +1,13 @@
 //! The program: reads the command line and leaves the rest to the library.
 
+mod cli;
+
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use pandacap::cli::{self, Cli, ReadError};
-use pandacap::exit::{Exit, Report};
-use pandacap::terminal;
+use crate::cli::exit::{Exit, Report};
+use crate::cli::{Cli, ReadError, terminal};
 
 fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
     match cli.run() {
         Ok(exit) => exit.into(),
         Err(error) => {
-            terminal::complain(&error);
+            terminal::complain_of(&error);
             report(json, &Report::from(&error));
             Exit::from(&error).into()
         }
@@ -38,7 +39,7 @@ fn unread(error: &ReadError, json: bool) -> ExitCode {
     match error {
         ReadError::Typed(help) if !help.use_stderr() => help.exit(),
         ReadError::Typed(wrong) => _ = wrong.print(),
-        ReadError::Config(wrong) => terminal::complain(wrong),
+        ReadError::Config(wrong) => terminal::complain_of(wrong),
     }
     report(json, &Report::from(error));
     Exit::Usage.into()

@@ -2,10 +2,8 @@
 
 use std::io::{Cursor, Read};
 
-use pandacap::target::Target;
-use pandacap::trace::log::{
-    Call, Callsite, Cut, Event, Limits, Reader, Summary, check, encode, encode_header,
-};
+use rr_log::Target;
+use rr_log::{Call, Callsite, Cut, Event, Limits, Reader, Summary, check, encode, encode_header};
 
 /// Any bytes, read as PANDA's log: no panic, no more memory than the log has bytes, what is salvaged is whole, and
 /// what passes the check for a PC with 256 MiB harms no PANDA.

@@ -1,6 +1,6 @@
 //! A stranger's qcow2 image.
 
-use pandacap::vm::Header;
+use machine::Header;
 
 /// Any bytes, read as a qcow2's header: no panic, and no name that is longer than QEMU takes.
 pub fn qcow2(image: &[u8]) {

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use pandacap::trace::snapshot::{Expected, check};
+use trace::snapshot::{Expected, check};
 
 /// Any bytes, read as PANDA's snapshot: no panic, and no memory that the bytes do not have.
 pub fn snapshot(snapshot: &[u8]) {

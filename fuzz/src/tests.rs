@@ -1,9 +1,9 @@
 //! The bodies on random bytes, and on good inputs with a few bytes changed.
 
-use pandacap::target::Target;
-use pandacap::trace::log::{Call, Callsite, Event, encode, encode_header};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use rr_log::Target;
+use rr_log::{Call, Callsite, Event, encode, encode_header};
 
 /// A log with an entry of every kind that a PC's has.
 fn log() -> Vec<u8> {
@@ -59,8 +59,8 @@ fn like(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
 fn the_good_inputs_are_good() {
     use std::io::Cursor;
 
-    use pandacap::trace::log::{Limits, Reader, check};
-    use pandacap::vm::Header;
+    use machine::Header;
+    use rr_log::{Limits, Reader, check};
 
     let log = log();
     let limits = Limits::of(Target::X86_64, 256, &[]);

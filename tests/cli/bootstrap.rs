@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command as Process;
 use std::time::Duration;
 
-use pandacap::bootstrap::{Bootstrap, Place, disk};
+use guest::bootstrap::{Bootstrap, Place, disk};
 use predicates::str::contains;
 use tempfile::TempDir;
 use testkit::files::{bootstrap, script};

@@ -4,8 +4,6 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
-use clap::CommandFactory;
-use pandacap::cli::Cli;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
@@ -154,30 +152,6 @@ fn no_file_of_the_current_folder_is_read_unless_it_is_named() {
 
     let named = here(&["config", "show", "--config", "pandacap.toml"]).assert().success();
     named.stdout(contains(" pandacap.toml:4")).stderr(note.not());
-}
-
-/// Every command that can be typed, by its words.
-fn commands(command: &clap::Command, words: &[String], each: &mut dyn FnMut(&[String], &clap::Command)) {
-    each(words, command);
-    for subcommand in command.get_subcommands() {
-        commands(subcommand, &[words, &[subcommand.get_name().to_owned()]].concat(), each);
-    }
-}
-
-#[test]
-fn every_command_has_a_man_page_and_says_what_each_argument_is_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let pages = dir.path().join("pages");
-    pandacap(dir.path()).arg("man").arg(&pages).assert().success();
-    commands(&Cli::command(), &[], &mut |words, command| {
-        let name = [&["pandacap".to_owned()], words].concat().join("-");
-        let page = fs::read_to_string(pages.join(format!("{name}.1"))).unwrap_or_default();
-        assert!(page.contains(".SH SYNOPSIS"), "no man page for {name}");
-        assert!(command.get_about().is_some_and(|about| !about.to_string().is_empty()), "{name} has no help");
-        for argument in command.get_arguments() {
-            assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
-        }
-    });
 }
 
 #[test]

@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use pandacap::trace::log::{Call, Callsite, Direction, Event, Reader, encode, encode_header};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use rr_log::{Call, Callsite, Direction, Event, Reader, encode, encode_header};
 use serde_json::Value;
 use tempfile::TempDir;
 use testkit::program::{nowhere, pandacap};

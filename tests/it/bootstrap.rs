@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command as Process;
 
-use pandacap::bootstrap::{Bootstrap, GuestCommand, Place, Setting, disk, guest};
-use pandacap::guest::cpio::Archive;
+use ::guest::bootstrap::{Bootstrap, GuestCommand, Place, Setting, disk, guest};
+use ::guest::cpio::Archive;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;

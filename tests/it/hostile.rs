@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pandacap::digest::FileDigest;
-use pandacap::trace::log::{Call, Callsite, Event, Memory, Reader, encode};
+use files::FileDigest;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use rr_log::{Call, Callsite, Event, Memory, Reader, encode};
 use serde_json::Value;
 use testkit::program::{home, pandacap, recorded};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command as Process;
 
 use assert_cmd::Command;
-use pandacap::vm::{Base, Below, Format};
+use machine::{Base, Below, Format};
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use testkit::disk::{APPEND, image_that_runs, initramfs, kernel, rec};

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use pandacap::guest::Guest;
-use pandacap::target::Target;
+use rr_log::Target;
 use testkit::checkout::scratch;
 use testkit::machine::{Plugin, Run, lab};
 use testkit::program::{home, pandacap};
@@ -49,7 +48,12 @@ fn a_pypanda_script_loads_recctrl_and_its_recording_replays_without() {
     script.env("PYTHONPATH", packages());
     script
         .arg(example)
-        .arg(Guest::ready_tiny(home(), Target::X86_64).unwrap().kernel().unwrap())
+        .arg(
+            guest::tiny::ready(home(), Target::X86_64, &panda_host::progress::Silent)
+                .unwrap()
+                .kernel()
+                .unwrap(),
+        )
         .arg("initramfs");
     script
         .env("LD_LIBRARY_PATH", home().join(PANDA).join("x86_64-softmmu/stand-ins"))

@@ -9,9 +9,9 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
 
 use assert_cmd::Command;
-use pandacap::trace::log::Reader;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use rr_log::Reader;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -3,10 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use pandacap::panda::Panda;
-use pandacap::target::Target;
+use panda_host::Panda;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
+use rr_log::Target;
 use serde_json::Value;
 use testkit::program::{home, pandacap, selection};
 use testkit::skip::skip;

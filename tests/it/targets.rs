@@ -3,8 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use pandacap::panda::Panda;
-use pandacap::target::Target;
+use panda_host::Panda;
+use rr_log::Target;
 use testkit::checkout::root;
 use testkit::foreign::{Count, Foreign, KINDS, Kind};
 use testkit::program::{home, pandacap, selection};

@@ -6,10 +6,9 @@ use std::process::Command as Process;
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
-use pandacap::bootstrap::guest::{HOOK, HOOK_NAME};
-use pandacap::guest::Guest;
-use pandacap::guest::cpio::Archive;
-use pandacap::target::Target;
+use guest::bootstrap::guest::{HOOK, HOOK_NAME};
+use guest::cpio::Archive;
+use rr_log::Target;
 use tempfile::TempDir;
 
 use crate::checkout::{dist, scratch};
@@ -62,7 +61,7 @@ struct Parts {
 fn parts() -> &'static Parts {
     static PARTS: OnceLock<Parts> = OnceLock::new();
     PARTS.get_or_init(|| {
-        let tiny = Guest::ready_tiny(home(), Target::X86_64).unwrap();
+        let tiny = guest::tiny::ready(home(), Target::X86_64, &panda_host::progress::Silent).unwrap();
         let kernel =
             &tiny.packages().iter().find(|package| package.name.starts_with("linux-image")).unwrap().name;
         let folder = scratch().join(format!("disk-{kernel}"));

@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use pandacap::guest::cpio::Archive;
-use pandacap::panda::Panda;
-use pandacap::target::Target;
+use guest::cpio::Archive;
+use panda_host::Panda;
+use rr_log::Target;
 
 use crate::checkout::{dist, root, scratch};
 use crate::wait::{comes, ended};

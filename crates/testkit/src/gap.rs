@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use pandacap::trace::log::{Event, Reader};
-use pandacap::trace::{log_name, snapshot_name};
+use rr_log::{Event, Reader};
+use trace::{log_name, snapshot_name};
 
 /// Instructions in one turn of the loop behind the start, and of the loop of port reads behind the stop.
 const INSTRUCTIONS_A_TURN: u64 = 4;

@@ -6,10 +6,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use pandacap::guest::Guest;
-use pandacap::guest::cpio::Archive;
-use pandacap::panda::Panda;
-use pandacap::target::Target;
+use guest::Guest;
+use guest::cpio::Archive;
+use panda_host::Panda;
+use rr_log::Target;
 use serde_json::Value;
 
 use crate::checkout::{dist, root, scratch};
@@ -60,7 +60,7 @@ pub struct Lab {
 impl Lab {
     /// The lab of a PANDA; its guest is kept in `home`.
     pub fn open(panda: Panda, home: &Path) -> Lab {
-        let guest = Guest::ready_tiny(home, Target::X86_64).unwrap();
+        let guest = guest::tiny::ready(home, Target::X86_64, &panda_host::progress::Silent).unwrap();
         let built = |file: &str| {
             let path = dist().join("x86_64").join(file);
             assert!(path.is_file(), "{} is not there: run scripts/build", path.display());

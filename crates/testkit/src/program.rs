@@ -5,7 +5,7 @@ use std::process::{Command as Process, Output};
 use std::sync::OnceLock;
 
 use assert_cmd::Command;
-use pandacap::panda::Selection;
+use panda_host::Selection;
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod digest;
+mod durable;
+mod left;
+mod open;
+mod tail;
+mod text;
+
+pub use self::digest::{FileDigest, sha256};
+pub use self::durable::{replace, sync_folder};
+pub use self::left::{YOUNG, is_left};
+pub use self::open::{copy, open, open_unlinked};
+pub use self::tail::Tail;
+pub use self::text::{is_plain, last_lines, line_of, list};

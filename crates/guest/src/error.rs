@@ -1,0 +1,153 @@
+//! Why guests cannot be made, opened or booted.
+
+use std::io;
+use std::path::PathBuf;
+
+use machine::{DiskError, PortError, ProcessError, how_many};
+use rr_log::Target;
+
+use crate::apt::AptError;
+use crate::manifest::SCHEMA;
+use crate::tool::ToolError;
+
+/// Why there is no guest to boot.
+#[derive(Debug, thiserror::Error)]
+pub enum GuestError {
+    /// There is none for the target.
+    #[error("there is no tiny guest for {0} yet, only for x86_64")]
+    Target(Target),
+    /// No guest has this name.
+    #[error("there is no guest {name:?} in {}; `pandacap guest ls` names those that are", .guests.display())]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Where guests are kept.
+        guests: PathBuf,
+    },
+    /// A name that could lead out of the folder of guests.
+    #[error("{0:?} is no name for a guest: use letters, digits, `.`, `_` and `-`, the first no `.` or `-`")]
+    Name(String),
+    /// There is one of that name.
+    #[error("there is a guest {0:?} already; remove it with `pandacap guest rm {0}`, or choose another name")]
+    Taken(String),
+    /// Somebody changes it right now.
+    #[error("the guest {0:?} is being made, changed or removed by another pandacap; try again")]
+    Busy(String),
+    /// A machine runs it.
+    #[error("the guest {0:?} is in use; end the machines that run it first")]
+    InUse(String),
+    /// It cannot have another name.
+    #[error("the tiny guest is always called tiny: leave --name away; `guest build debian` takes one")]
+    TinyName,
+    /// There is no console to use, and nothing to shrink.
+    #[error(
+        "the guest {0:?} has no disk, and this is for guests that have one; `pandacap guest ls` shows which"
+    )]
+    NoDisk(String),
+    /// Traces would lose their disks.
+    #[error(
+        "the image of {name:?} is the base of the disks of {}: the traces would still replay, and their disks could \
+         not be read any more; --force does it",
+        how_many(*.traces)
+    )]
+    Needed {
+        /// The guest.
+        name: String,
+        /// How many.
+        traces: usize,
+    },
+    /// A package is missing.
+    #[error("cannot make the guest: {0}")]
+    Package(#[from] AptError),
+    /// A program failed.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// It could not be kept warm.
+    #[error(transparent)]
+    Warm(Box<WarmError>),
+    /// Its disk cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Only root can do it.
+    #[error("making this guest takes root: run the same command with `sudo`, and --home as it is now")]
+    Root,
+    /// Its folder cannot be used.
+    #[error("cannot use the guest in {}: {error}", .folder.display())]
+    Files {
+        /// The guest's folder.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It was made by another version of pandacap.
+    #[error(
+        "the guest {name:?} was made by another version of pandacap (its manifest has schema {schema}, not {SCHEMA}); \
+         remove it with `pandacap guest rm --force {name}`, and make it anew"
+    )]
+    Schema {
+        /// The guest's name.
+        name: String,
+        /// What it has.
+        schema: u32,
+    },
+    /// Its files are not those that were made.
+    #[error(
+        "the guest in {} is damaged ({what}); remove it with `pandacap guest rm --force {name}`, and make it anew",
+        .folder.display()
+    )]
+    Damaged {
+        /// The guest's name.
+        name: String,
+        /// The guest's folder.
+        folder: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Why a guest has no warm state.
+#[derive(Debug, thiserror::Error)]
+pub enum WarmError {
+    /// It has not booted in time.
+    #[error("the guest {name:?} has not booted within {after} s; the end of its console:\n{said}")]
+    Boot {
+        /// The guest.
+        name: String,
+        /// Seconds.
+        after: u64,
+        /// The end of its console.
+        said: String,
+    },
+    /// PANDA ended.
+    #[error("PANDA ended while the guest booted:\n{0}")]
+    Died(String),
+    /// The state was not saved.
+    #[error("PANDA could not save the machine's state: {0}")]
+    Save(#[source] io::Error),
+    /// Files cannot be handled.
+    #[error("cannot keep a warm state in {}: {error}", .folder.display())]
+    Files {
+        /// Where.
+        folder: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The disk cannot be used.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is no port to look for the SSH server with.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// PANDA does not run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Ctrl-C.
+    #[error("interrupted before the guest had booted")]
+    Interrupted,
+}
+
+impl From<WarmError> for GuestError {
+    fn from(error: WarmError) -> GuestError {
+        GuestError::Warm(Box::new(error))
+    }
+}

@@ -1,0 +1,96 @@
+//! A finished trace.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use machine::Machine;
+
+use crate::manifest::{MANIFEST, Manifest, ManifestError};
+
+/// The most bytes that a manifest may have; ours have some thousands.
+const MANIFEST_BYTES: u64 = 16 << 20;
+
+/// Why a folder is not a trace that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// It has no manifest.
+    #[error("{} is not a trace: it has no {MANIFEST}; name the folder that `pandacap rec` printed", .0.display())]
+    NoManifest(PathBuf),
+    /// Its manifest cannot be read.
+    #[error("cannot read {}: {error}", .path.display())]
+    Unreadable {
+        /// The manifest.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Its manifest is not one.
+    #[error("{}: {error}", .path.display())]
+    Manifest {
+        /// The manifest.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ManifestError,
+    },
+    /// PANDA would be told more than what hardware there is.
+    #[error(
+        "{}: its machine has further arguments for PANDA ({arguments}), which can do anything on this machine; if you \
+         trust whoever made the trace, say --trust-args", .path.display()
+    )]
+    Untrusted {
+        /// The manifest.
+        path: PathBuf,
+        /// What PANDA would be told, quoted for a shell.
+        arguments: String,
+    },
+}
+
+/// A finished trace.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+impl Trace {
+    /// Opens the trace in `folder`.
+    pub fn open(folder: &Path) -> Result<Trace, TraceError> {
+        let path = folder.join(MANIFEST);
+        match read(&path).map(|text| Manifest::parse(&text)) {
+            Ok(Ok(manifest)) => Ok(Trace { folder: folder.to_owned(), manifest }),
+            Ok(Err(error)) => Err(TraceError::Manifest { path, error }),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(TraceError::NoManifest(folder.to_owned()))
+            }
+            Err(error) => Err(TraceError::Unreadable { path, error }),
+        }
+    }
+
+    /// What the recording's files begin with, from the root on.
+    pub fn recording(&self) -> io::Result<PathBuf> {
+        Ok(std::path::absolute(&self.folder)?.join(&self.manifest.name))
+    }
+
+    /// The machine to replay it on. Where the trace may be a stranger's, that is hardware and nothing else.
+    pub fn machine(&self, trusted: bool) -> Result<&Machine, TraceError> {
+        let machine = &self.manifest.machine;
+        if trusted || machine.more.is_empty() {
+            return Ok(machine);
+        }
+        let arguments = shell_words::join(&machine.more);
+        Err(TraceError::Untrusted { path: self.folder.join(MANIFEST), arguments })
+    }
+}
+
+/// Reads a manifest, which may be anything of anybody's.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked before it is opened: opening a pipe would wait for its other end.
+    match fs::metadata(path)? {
+        found if !found.is_file() => Err(io::Error::other("not a regular file")),
+        found if found.len() > MANIFEST_BYTES => Err(io::ErrorKind::FileTooLarge.into()),
+        _ => fs::read(path),
+    }
+}

@@ -1,0 +1,222 @@
+//! One replay of a recording, which is checked before PANDA sees it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::failure::{Failure, Said};
+use crate::names::{log_name, snapshot_name};
+use crate::sound::check_recording;
+use machine::Interrupt;
+use machine::{Machine, Process, ProcessError, shell};
+use panda_host::Panda;
+use panda_host::confine::Sandbox;
+
+/// PANDA prints a line for each percent: silent for so long, it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often an interrupt is looked for.
+const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+/// Why a replay could not be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// PANDA does not run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// Its output cannot be kept.
+    #[error("cannot follow PANDA's output: {0}")]
+    Output(#[from] io::Error),
+    /// Somebody pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What came of a replay.
+#[derive(Debug)]
+pub struct Replay {
+    /// Why it is not the recorded run; `None` when it is.
+    pub failure: Option<Failure>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// What is replayed, and on what.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayOf<'a> {
+    /// The PANDA.
+    pub panda: &'a Panda,
+    /// The machine that was recorded.
+    pub machine: &'a Machine,
+    /// The recording's folder and name: what its two files begin with, from the root on.
+    pub recording: &'a Path,
+    /// Where PANDA runs, and what it is asked to load is looked for first: never a folder that came from elsewhere.
+    pub work: &'a Path,
+    /// Further arguments for PANDA, like plugins.
+    pub more: &'a [String],
+    /// `PANDA_DIR`, below which PANDA looks for plugins first.
+    pub panda_dir: Option<&'a Path>,
+    /// That folder, and the plugins to which it leads.
+    pub plugins: &'a [PathBuf],
+}
+
+impl ReplayOf<'_> {
+    fn command(&self) -> Command {
+        let mut command = self.panda.command();
+        command
+            .args(self.machine.replay_args(&self.recording.to_string_lossy()))
+            .args(self.more)
+            .env_remove("PANDA_DIR");
+        if let Some(folder) = self.panda_dir {
+            command.env("PANDA_DIR", folder);
+        }
+        command
+    }
+
+    /// What PANDA needs: itself, the recording's two files, and plugins. It keeps nothing but what is in its folder.
+    fn sandbox(&self) -> Sandbox {
+        let name = self.recording.file_name().unwrap_or_default().to_string_lossy();
+        let files = [snapshot_name(&name), log_name(&name)];
+        let sandbox = self.panda.sandbox().named_by(self.more);
+        sandbox.read_all(files.map(|file| self.recording.with_file_name(file))).read_all(self.plugins)
+    }
+
+    /// The replay as a line for a shell.
+    pub fn shell(&self) -> String {
+        shell(&self.command())
+    }
+}
+
+/// A line of PANDA's output.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The line.
+    pub text: &'a str,
+    /// How far the replay is, if that is what it says.
+    pub step: Option<Step>,
+}
+
+/// How far a replay is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Instructions that have been replayed.
+    pub instructions: u64,
+    /// The same in percent of the recording.
+    pub percent: f64,
+}
+
+/// Replays a recording, unless that could harm PANDA; each line of PANDA's output goes to `hear`, as it comes.
+pub fn replay(
+    what: &ReplayOf<'_>,
+    interrupt: &Interrupt,
+    mut hear: impl FnMut(Line<'_>),
+) -> Result<Replay, ReplayError> {
+    let began = Instant::now();
+    let done = |failure| Replay { failure, seconds: began.elapsed().as_secs_f64() };
+    if let Err(unsound) = check_recording(what.recording, what.panda.target, what.machine) {
+        return Ok(done(Some(unsound.into())));
+    }
+    let watched = !what.more.is_empty();
+    let (mut output, terminal) = pseudo_terminal()?;
+    let mut command = what.command();
+    command.stdout(terminal.try_clone()?).stderr(terminal);
+    let mut process = Process::start(command, what.work, what.sandbox())?;
+
+    let mut lines = Lines::default();
+    let mut heard = Instant::now();
+    let mut buffer = [0; 4096];
+    while heard.elapsed() < PATIENCE {
+        if interrupt.is_set() {
+            process.kill()?;
+            return Err(ReplayError::Interrupted);
+        }
+        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&TICK)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            polled => polled.map_err(io::Error::from)?,
+        };
+        let read = match output.read(&mut buffer) {
+            // What reading from a terminal gives once nobody has its other end any more.
+            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => 0,
+            read => read?,
+        };
+        if read == 0 {
+            let status = process.wait()?;
+            return Ok(done(lines.said.failure(status, watched)));
+        }
+        heard = Instant::now();
+        for line in lines.take(&buffer[..read]) {
+            hear(Line { text: &line, step: step(&line) });
+        }
+    }
+    process.kill()?;
+    Ok(done(Some(lines.said.hung(PATIENCE.as_secs(), watched))))
+}
+
+/// A terminal for PANDA, to which it writes line by line; into a pipe it would write in blocks.
+fn pseudo_terminal() -> io::Result<(File, File)> {
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let path = ptsname(&ours, Vec::new())?;
+    let theirs = open(path.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok((ours.into(), theirs.into()))
+}
+
+/// What PANDA's `ls:  123456 ( 45.00%) instrs. ...` says.
+fn step(line: &str) -> Option<Step> {
+    let (before, _) = line.split_once("%) instrs.")?;
+    let (before, percent) = before.rsplit_once('(')?;
+    let instructions = before.rsplit_once(':')?.1.trim().parse().ok()?;
+    Some(Step { instructions, percent: percent.trim().parse().ok()? })
+}
+
+/// PANDA's output, cut into lines.
+#[derive(Default)]
+struct Lines {
+    begun: Vec<u8>,
+    said: Said,
+}
+
+impl Lines {
+    const LONGEST: usize = 4096;
+
+    fn take(&mut self, bytes: &[u8]) -> Vec<String> {
+        let mut lines = Vec::new();
+        for &byte in bytes {
+            match byte {
+                b'\r' => {}
+                b'\n' => lines.push(self.finish()),
+                _ => self.begun.push(byte),
+            }
+            if self.begun.len() >= Lines::LONGEST {
+                lines.push(self.finish());
+            }
+        }
+        lines
+    }
+
+    fn finish(&mut self) -> String {
+        let line = String::from_utf8_lossy(&self.begun).into_owned();
+        self.begun.clear();
+        self.said.hear(&line);
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pandas_steps_are_read() {
+        let said = step("ls:      123456 ( 45.10%) instrs.    0.90 sec.  0.11 GB ram.");
+        assert_eq!(said, Some(Step { instructions: 123_456, percent: 45.1 }));
+        assert_eq!(step("loading snapshot"), None);
+    }
+}

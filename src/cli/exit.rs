@@ -1,0 +1,330 @@
+//! The exit codes of `pandacap`, one meaning each, and the one place that says which error has which;
+//! `docs/exit-codes.md` is the prose twin.
+//!
+//! Every error is named: a new one has to be given its code here, and the same cause has the same one everywhere.
+
+use std::error::Error as _;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use guest::bootstrap::BootstrapError;
+use guest::{AptError, GuestError, ToolError, WarmError};
+use machine::DiskError;
+use panda_host::{FolderError, InstallError, LoadError, WheelError};
+use run::RecError;
+use run::maint::MaintError;
+use trace::{Failure, Reason, ReplayError};
+
+use super::error::{Error, NewError, PluginError, ReadError, ReplayTraceError};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[repr(u8)]
+pub enum Exit {
+    /// All that was asked for was done.
+    Done = 0,
+    /// Something failed; the message says what, and what to do next.
+    Failed = 1,
+    /// The command line was wrong (clap's own code).
+    Usage = 2,
+    /// Something that is needed is not installed; `pandacap doctor` says what.
+    Missing = 3,
+    /// A trace did not pass its verification.
+    Unverified = 4,
+    /// The guest or its machine failed: it did not boot, its command could not be run, PANDA died.
+    Guest = 5,
+    /// Stopped by Ctrl-C or SIGTERM, after everything was ended properly.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What `--json` prints in place of a result.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    error: Told,
+}
+
+#[derive(Debug, Serialize)]
+struct Told {
+    code: u8,
+    kind: Exit,
+    message: String,
+    causes: Vec<String>,
+}
+
+impl From<&Error> for Report {
+    fn from(error: &Error) -> Report {
+        let causes = std::iter::successors(error.source(), |&cause| cause.source());
+        Report::of(error.into(), error.to_string(), causes.map(ToString::to_string).collect())
+    }
+}
+
+impl From<&ReadError> for Report {
+    fn from(error: &ReadError) -> Report {
+        let message = error.to_string();
+        Report::of(Exit::Usage, message.trim().trim_start_matches("error: ").to_owned(), Vec::new())
+    }
+}
+
+impl Report {
+    fn of(kind: Exit, message: String, causes: Vec<String>) -> Report {
+        Report { error: Told { code: kind as u8, kind, message, causes } }
+    }
+}
+
+impl From<&Error> for Exit {
+    fn from(error: &Error) -> Exit {
+        match error {
+            Error::Home | Error::Myself(_) | Error::Output(_) | Error::Man { .. } | Error::Log(_) => {
+                Exit::Failed
+            }
+            Error::Panda(_) | Error::Dist(_) => Exit::Missing,
+            Error::Install(error) => error.into(),
+            Error::Guest(error) => error.into(),
+            Error::Plugin(error) => error.into(),
+            Error::Rec(error) => error.into(),
+            Error::Replay(error) => error.into(),
+            Error::ReplayTrace(error) => error.into(),
+            Error::Maint(error) => error.into(),
+            Error::Bootstrap(error) => error.into(),
+        }
+    }
+}
+
+impl From<&InstallError> for Exit {
+    fn from(error: &InstallError) -> Exit {
+        match error {
+            InstallError::Libraries { .. } | InstallError::Wheel(WheelError::NoPip) => Exit::Missing,
+            InstallError::Machine | InstallError::Wheel(_) | InstallError::Loader(_) => Exit::Failed,
+            InstallError::StandIn { .. } | InstallError::Start(_) | InstallError::Io { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<&GuestError> for Exit {
+    fn from(error: &GuestError) -> Exit {
+        match error {
+            GuestError::Name(_) | GuestError::TinyName => Exit::Usage,
+            GuestError::Root | GuestError::Unknown { .. } | GuestError::Target(_) => Exit::Missing,
+            GuestError::Package(error) => error.into(),
+            GuestError::Tool(ToolError::Start { .. }) => Exit::Missing,
+            GuestError::Warm(error) => error.as_ref().into(),
+            GuestError::Disk(error) => error.into(),
+            GuestError::Taken(_) | GuestError::Busy(_) | GuestError::InUse(_) | GuestError::NoDisk(_) => {
+                Exit::Failed
+            }
+            GuestError::Needed { .. } | GuestError::Tool(ToolError::Failed { .. }) => Exit::Failed,
+            GuestError::Files { .. } | GuestError::Schema { .. } | GuestError::Damaged { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<&AptError> for Exit {
+    fn from(error: &AptError) -> Exit {
+        match error {
+            AptError::Run { .. } | AptError::Unknown(_) | AptError::Failed { .. } => Exit::Missing,
+            AptError::Strange { .. } => Exit::Missing,
+            AptError::Files { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<&WarmError> for Exit {
+    fn from(error: &WarmError) -> Exit {
+        match error {
+            WarmError::Boot { .. } | WarmError::Died(_) | WarmError::Save(_) => Exit::Guest,
+            WarmError::Process(_) => Exit::Guest,
+            WarmError::Interrupted => Exit::Interrupted,
+            WarmError::Disk(error) => error.into(),
+            WarmError::Files { .. } | WarmError::Port(_) => Exit::Failed,
+        }
+    }
+}
+
+impl From<&DiskError> for Exit {
+    fn from(error: &DiskError) -> Exit {
+        match error {
+            DiskError::Tool(_) => Exit::Missing,
+            DiskError::Unreadable { .. } | DiskError::Refused { .. } | DiskError::Busy { .. } => Exit::Failed,
+            DiskError::Foreign { .. } | DiskError::Changed { .. } | DiskError::Malformed { .. } => {
+                Exit::Failed
+            }
+            DiskError::DataFile(_) | DiskError::Backing { .. } | DiskError::BadBacking { .. } => Exit::Failed,
+            DiskError::Encrypted(_) | DiskError::Truncated { .. } | DiskError::TooNew { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<&PluginError> for Exit {
+    fn from(error: &PluginError) -> Exit {
+        match error {
+            PluginError::Panda(_) | PluginError::Folder(FolderError::None { .. }) => Exit::Missing,
+            PluginError::New(NewError::Unknown(_)) => Exit::Missing,
+            PluginError::New(NewError::NotEmpty(_) | NewError::NoLayer(_)) => Exit::Usage,
+            PluginError::OneTarget | PluginError::NoDir(_) => Exit::Usage,
+            PluginError::Load(LoadError::Refused { .. } | LoadError::Try { .. }) => Exit::Failed,
+            PluginError::Folder(FolderError::Io { .. }) | PluginError::Io { .. } => Exit::Failed,
+        }
+    }
+}
+
+impl From<&RecError> for Exit {
+    fn from(error: &RecError) -> Exit {
+        match error {
+            RecError::Name(_) | RecError::OtherTarget { .. } | RecError::NoCommand => Exit::Usage,
+            RecError::TinyBootstrap | RecError::NoNic | RecError::Target(_) | RecError::Plugin(_) => {
+                Exit::Usage
+            }
+            RecError::Panda(_) | RecError::Dist(_) => Exit::Missing,
+            RecError::Bootstrap(error) => error.into(),
+            RecError::Disk(error) => error.into(),
+            RecError::Guest(error) => error.into(),
+            RecError::Replay(error) => error.into(),
+            RecError::Left { error, .. } => error.as_ref().into(),
+            RecError::BootstrapFailed { .. } | RecError::NoHook | RecError::Command(_) => Exit::Guest,
+            RecError::Agent(_) | RecError::Refused(_) | RecError::Panic(_) | RecError::Boot { .. } => {
+                Exit::Guest
+            }
+            RecError::Timeout { .. } | RecError::Died(..) | RecError::Process(_) => Exit::Guest,
+            RecError::Output(_) | RecError::Full => Exit::Guest,
+            RecError::Unreadable { .. } | RecError::Port(_) | RecError::Memory(_) => Exit::Failed,
+            RecError::Space(_) | RecError::Partial(_) | RecError::Files(_) => Exit::Failed,
+            RecError::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+impl From<&ReplayError> for Exit {
+    fn from(error: &ReplayError) -> Exit {
+        match error {
+            ReplayError::Process(_) => Exit::Guest,
+            ReplayError::Output(_) => Exit::Failed,
+            ReplayError::Interrupted => Exit::Interrupted,
+        }
+    }
+}
+
+impl From<&Failure> for Exit {
+    /// Only where the recording may be to blame is it in doubt.
+    fn from(failure: &Failure) -> Exit {
+        match failure {
+            Failure::Refused(_) | Failure::Diverged { .. } => Exit::Unverified,
+            Failure::Os | Failure::Plugin { reason: Reason::NeedsOs, .. } => Exit::Usage,
+            Failure::Plugin { reason: Reason::Library(_) | Reason::Loader(_) | Reason::NotFound, .. } => {
+                Exit::Missing
+            }
+            Failure::Plugin { reason: Reason::Gave(_), .. } => Exit::Failed,
+            Failure::Watched { .. } | Failure::Stopped => Exit::Failed,
+        }
+    }
+}
+
+impl From<&ReplayTraceError> for Exit {
+    fn from(error: &ReplayTraceError) -> Exit {
+        match error {
+            ReplayTraceError::Trace(_) | ReplayTraceError::Missing(_) => Exit::Unverified,
+            ReplayTraceError::Plugin(_) => Exit::Usage,
+            ReplayTraceError::Pandalog => Exit::Missing,
+        }
+    }
+}
+
+impl From<&MaintError> for Exit {
+    fn from(error: &MaintError) -> Exit {
+        match error {
+            MaintError::Panda(_) => Exit::Missing,
+            MaintError::Disk(error) => error.into(),
+            MaintError::Failed(_) | MaintError::Process(_) => Exit::Guest,
+            MaintError::ReadOnly { .. } | MaintError::Needed { .. } | MaintError::Port(_) => Exit::Failed,
+            MaintError::Memory(_) | MaintError::Files(_) => Exit::Failed,
+        }
+    }
+}
+
+impl From<&BootstrapError> for Exit {
+    fn from(error: &BootstrapError) -> Exit {
+        match error {
+            BootstrapError::Program { .. } => Exit::Missing,
+            BootstrapError::File { .. } | BootstrapError::NoScripts(_) | BootstrapError::NotEmpty(_) => {
+                Exit::Failed
+            }
+            BootstrapError::ScriptName(_) | BootstrapError::Strange(_) | BootstrapError::Outside(_) => {
+                Exit::Failed
+            }
+            BootstrapError::TooMuch { .. } | BootstrapError::Clash { .. } => Exit::Failed,
+            BootstrapError::Template { .. } | BootstrapError::Variables { .. } => Exit::Failed,
+            BootstrapError::Setting { .. } | BootstrapError::Disk { .. } => Exit::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    const ALL: [Exit; 7] = [
+        Exit::Done,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::Missing,
+        Exit::Unverified,
+        Exit::Guest,
+        Exit::Interrupted,
+    ];
+
+    #[test]
+    fn the_page_of_exit_codes_has_a_line_for_each_with_its_word_and_no_other() {
+        let page = include_str!("../../docs/exit-codes.md");
+        let lines = page.lines().filter_map(|line| line.strip_prefix("| "));
+        let told: Vec<(u8, &str)> = lines
+            .filter_map(|line| {
+                let mut cells = line.split(" | ");
+                Some((cells.next()?.parse().ok()?, cells.next()?.trim_matches('`')))
+            })
+            .collect();
+        let words = ALL.map(|exit| serde_json::to_value(exit).expect("a word"));
+        let known: Vec<(u8, &str)> = std::iter::zip(ALL, &words)
+            .map(|(exit, word)| (exit as u8, word.as_str().expect("a word")))
+            .collect();
+        assert_eq!(told, known);
+    }
+
+    #[test]
+    fn the_same_cause_has_the_same_code_in_every_command() {
+        let mke2fs = || BootstrapError::Program { program: "mke2fs", error: io::ErrorKind::NotFound.into() };
+        let qemu_img = || DiskError::Tool(io::ErrorKind::NotFound.into());
+        let tool =
+            ToolError::Start { program: "x".into(), package: "x", error: io::ErrorKind::NotFound.into() };
+        let warm = |error: WarmError| Error::from(GuestError::from(error));
+        let missing: [Error; 7] = [
+            mke2fs().into(),
+            RecError::from(mke2fs()).into(),
+            RecError::from(qemu_img()).into(),
+            MaintError::from(qemu_img()).into(),
+            GuestError::from(qemu_img()).into(),
+            warm(qemu_img().into()),
+            GuestError::from(tool).into(),
+        ];
+        for error in missing {
+            assert_eq!(Exit::from(&error), Exit::Missing, "{error}");
+        }
+        let boot = WarmError::Boot { name: "g".into(), after: 1, said: String::new() };
+        assert_eq!(Exit::from(&warm(boot)), Exit::Guest);
+        assert_eq!(Exit::from(&warm(WarmError::Died(String::new()))), Exit::Guest);
+        assert_eq!(Exit::from(&warm(WarmError::Interrupted)), Exit::Interrupted);
+        let interrupted = [
+            Error::from(ReplayError::Interrupted),
+            RecError::from(ReplayError::Interrupted).into(),
+            RecError::Interrupted.into(),
+        ];
+        assert!(interrupted.iter().all(|error| Exit::from(error) == Exit::Interrupted));
+    }
+}

@@ -1,0 +1,358 @@
+//! `pandacap guest`: what was typed, and how the answer is printed.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::{Subcommand, ValueEnum};
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use indicatif::HumanBytes;
+use serde_json::json;
+
+use guest::{
+    Guest, GuestError, GuestManifest, Import, Listed, Origin, Sign, WarmKey, debian, import, remove, shell,
+    shrink, tiny, warm,
+};
+use machine::{Interrupt, Nic, Overlays, PortForward, Reach};
+use panda_host::{Panda, Progress};
+use rr_log::Target;
+
+use super::context::Context;
+use super::error::Error;
+use super::exit::Exit;
+use super::image::ImageArgs;
+use super::output::Output;
+use super::terminal::{self, complain};
+use super::values;
+
+/// What can be done about guests.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a guest from Debian's packages
+    ///
+    /// tiny: a kernel, and busybox as an initramfs; it boots in seconds, and `pandacap rec` makes it when it is
+    /// first needed. debian: bookworm with systemd, OpenSSH, recctrlu and the bootstrap hook on a disk; making
+    /// it takes root, and a minute or two. Its key is made for it alone and lies in its folder; it opens root and
+    /// panda, no password opens anything, and the console is root's.
+    Build {
+        /// What to make
+        recipe: Recipe,
+
+        /// The guest's name [default: the recipe's]; only a debian guest can have another
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Make a guest of a disk image, which is copied
+    ///
+    /// An image that is missing, encrypted, truncated or too new for PANDA is refused, and nothing is made.
+    Import {
+        /// The guest's name
+        name: String,
+
+        /// The image (raw or qcow2)
+        #[arg(long, value_name = "IMAGE")]
+        disk: PathBuf,
+
+        /// How it is to be taken
+        #[command(flatten)]
+        image: ImageArgs,
+
+        /// The kernel that PANDA loads [default: the disk's own boot loader]
+        #[arg(long, value_name = "FILE")]
+        kernel: Option<PathBuf>,
+
+        /// The kernel's initramfs
+        #[arg(long, value_name = "FILE", requires = "kernel")]
+        initrd: Option<PathBuf>,
+
+        /// The kernel's command line
+        #[arg(
+            long,
+            value_name = "ARGS",
+            requires = "kernel",
+            default_value = "root=/dev/sda1 console=ttyS0 panic=-1 no_timer_check"
+        )]
+        append: String,
+
+        /// The guest architecture
+        #[arg(short, long, value_parser = values::target(), default_value = "x86_64")]
+        target: Target,
+
+        /// Its memory, in MiB or with G
+        #[arg(short, long, value_name = "MIB", value_parser = values::mib, default_value = "512")]
+        mem: u32,
+
+        /// Its network card
+        #[arg(long, value_name = "CARD", default_value = "e1000")]
+        nic: Nic,
+
+        /// What it writes to its first serial port when it has booted [default: its SSH server answers]
+        #[arg(long, value_name = "TEXT")]
+        booted: Option<String>,
+    },
+    /// Make a guest's image smaller: drop what is free in it, and compress the rest
+    ///
+    /// The old image is replaced when the new one is whole. A warm state does not fit any more afterwards.
+    Shrink {
+        /// The guest
+        name: String,
+
+        /// Do it even when traces have their disks on the image
+        #[arg(long)]
+        force: bool,
+    },
+    /// List the guests
+    Ls,
+    /// Say what a guest is made of
+    Inspect {
+        /// The guest
+        name: String,
+
+        /// Read every file, and compare it with its digest
+        #[arg(long)]
+        check: bool,
+    },
+    /// Boot a guest once, and keep its state for machines to go on from
+    ///
+    /// From then on `pandacap rec` starts machines of this guest in a second or two, unless --cold is given. The
+    /// state belongs to this guest, its memory and its card, to this PANDA, and to the files as they are now: when
+    /// one of them changes it is not used any more, and made anew. The guest's clock goes on from when it was made.
+    Warm {
+        /// The guest
+        name: String,
+
+        /// Give up after so many seconds on a guest that shows no sign of having booted
+        #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+        boot_timeout: u64,
+    },
+    /// Use a guest's console, on an overlay that is thrown away
+    ///
+    /// The machine boots, or goes on from its warm state. Ctrl-] x leaves. For guests with a disk.
+    Shell {
+        /// The guest
+        name: String,
+
+        /// Forward port TO of this machine to port FROM of the guest, as in `pandacap rec`
+        #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]")]
+        port_fwd: Vec<PortForward>,
+
+        /// What the guest reaches over its network; `open` boots it cold
+        #[arg(long, value_parser = values::reach(), default_value = "restricted")]
+        net: Reach,
+    },
+    /// Remove a guest
+    Rm {
+        /// The guest
+        name: String,
+
+        /// Remove it even when it is damaged, or traces have their disks on it
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+/// What guests are made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// Kernel and busybox
+    Tiny,
+    /// Debian with systemd and OpenSSH
+    Debian,
+}
+
+impl Command {
+    /// Does it.
+    pub fn run(self, context: &Context) -> Result<Exit, Error> {
+        match self {
+            Command::Build { recipe, name } => {
+                let guest = build(context, recipe, name.as_deref())?;
+                show(&guest, context.output)?;
+            }
+            Command::Import { name, disk, image, kernel, initrd, append, target, mem, nic, booted } => {
+                let booted = booted.map_or(Sign::Ssh(22), Sign::Console);
+                let (initramfs, nic) = (initrd, Some(nic));
+                let (format, below, memory_mib) = (image.format, image.below(), mem);
+                let what = Import {
+                    disk,
+                    format,
+                    below,
+                    kernel,
+                    initramfs,
+                    append,
+                    target,
+                    memory_mib,
+                    nic,
+                    booted,
+                };
+                show(&import(&context.home, &name, what, &context.progress)?, context.output)?;
+            }
+            Command::Shrink { name, force } => {
+                let guest = Guest::open(&context.home, &name)?;
+                let (before, after) = shrink(guest, &context.home, force, &context.progress)?;
+                let sizes = json!({ "guest": name, "bytes_before": before, "bytes": after });
+                context.output.give(&sizes, |out| {
+                    writeln!(out, "{name}: {}, was {}", HumanBytes(after), HumanBytes(before))
+                })?;
+            }
+            Command::Ls => list(context)?,
+            Command::Inspect { name, check } => {
+                let guest = Guest::open(&context.home, &name)?;
+                if check {
+                    guest.check()?;
+                }
+                show(&guest, context.output)?;
+            }
+            Command::Warm { name, boot_timeout } => warm(context, &name, Duration::from_secs(boot_timeout))?,
+            Command::Shell { name, port_fwd, net } => {
+                let interrupt = Interrupt::catch()?;
+                let guest = Guest::open(&context.home, &name)?;
+                let panda = Panda::find(&context.home, &context.selection, guest.manifest.target)?;
+                terminal::say(format_args!("the console of {name}; Ctrl-] x leaves, and nothing is kept"));
+                if shell(&guest, &panda, &port_fwd, net, &interrupt)? {
+                    return Ok(Exit::Interrupted);
+                }
+            }
+            Command::Rm { name, force } => remove(&context.home, &name, force)?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn build(context: &Context, recipe: Recipe, name: Option<&str>) -> Result<Guest, Error> {
+    let name = match (recipe, name) {
+        (Recipe::Tiny, None) => {
+            return Ok(tiny::build(&context.home, Target::default(), false, &context.progress)?);
+        }
+        (Recipe::Tiny, Some(_)) => return Err(GuestError::TinyName.into()),
+        (Recipe::Debian, name) => name.unwrap_or(debian::RECIPE),
+    };
+    let agent = context.dist.find("recctrlu", Target::X86_64)?;
+    Ok(debian::build(&context.home, name, &agent, &context.progress)?)
+}
+
+fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> {
+    let interrupt = Interrupt::catch()?;
+    let guest = match name {
+        tiny::RECIPE => tiny::ready(&context.home, Target::default(), &context.progress)?,
+        name => Guest::open(&context.home, name)?,
+    };
+    let target = guest.manifest.target;
+    let panda = Panda::find(&context.home, &context.selection, target)?;
+    let initramfs = match guest.disk() {
+        Some(_) => None,
+        None => Some(warm::tiny_initramfs(&guest, &std::fs::read(context.dist.find("recctrlu", target)?)?)?),
+    };
+    let initramfs = initramfs.as_deref();
+    let key = WarmKey::of(&guest, &guest.machine(), &panda, initramfs).map_err(GuestError::from)?;
+    let began = Instant::now();
+    let (warm, made) = match guest.warm(&key) {
+        Some(warm) => (warm, false),
+        None => {
+            let _booting = context.progress.waiting(&format!("booting {name}"));
+            let made = guest.make_warm(&key, &panda, initramfs, patience, &interrupt);
+            (made.map_err(GuestError::from)?, true)
+        }
+    };
+    guest.forget_stale(&key, &Overlays::of(&context.home)).map_err(GuestError::from)?;
+    let bytes = std::fs::metadata(&warm.state)?.len();
+    let seconds = began.elapsed().as_secs_f64();
+    let document = json!({ "guest": name, "state": warm.state, "bytes": bytes, "made": made });
+    context.output.give(&document, |out| match made {
+        true => writeln!(out, "{name} is warm: a state of {}, made in {seconds:.1} s", HumanBytes(bytes)),
+        false => writeln!(out, "{name} is warm already: a state of {}", HumanBytes(bytes)),
+    })?;
+    Ok(())
+}
+
+fn list(context: &Context) -> Result<(), Error> {
+    let guests = Guest::list(&context.home)?;
+    let documents: Vec<_> = guests
+        .iter()
+        .map(|(name, guest)| match guest {
+            Ok(guest) => document(guest),
+            Err(error) => json!({ "name": name, "error": error.to_string() }),
+        })
+        .collect();
+    context.output.give(&documents, |out| writeln!(out, "{}", table(&guests)))?;
+    if context.output.json {
+        return Ok(());
+    }
+    if guests.is_empty() {
+        terminal::say("there is none yet: `pandacap guest build` and `pandacap guest import` make them");
+    }
+    for error in guests.into_iter().filter_map(|(_, guest)| guest.err()) {
+        complain(error);
+    }
+    Ok(())
+}
+
+fn table(guests: &[Listed]) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(["guest", "target", "memory", "size", "disk", "network", "from"]);
+    for (name, guest) in guests {
+        let Ok(guest) = guest else {
+            table.add_row([name.as_str(), "-", "-", "-", "-", "-", "cannot be used"]);
+            continue;
+        };
+        let manifest = &guest.manifest;
+        table.add_row([
+            name.clone(),
+            manifest.target.to_string(),
+            format!("{} MiB", manifest.memory_mib),
+            HumanBytes(guest.bytes()).to_string(),
+            manifest.disk.as_ref().map_or("-".to_owned(), |disk| disk.format.to_string()),
+            nic(manifest, "-"),
+            origin(&manifest.origin),
+        ]);
+    }
+    table.trim_fmt()
+}
+
+fn origin(origin: &Origin) -> String {
+    match origin {
+        Origin::Built { recipe, packages } => format!("{recipe}, {} packages", packages.len()),
+        Origin::Imported { from } => from.display().to_string(),
+    }
+}
+
+fn document(guest: &Guest) -> serde_json::Value {
+    let mut value = json!(guest.manifest);
+    value["name"] = json!(guest.name);
+    value["folder"] = json!(guest.folder);
+    value
+}
+
+fn show(guest: &Guest, output: Output) -> io::Result<()> {
+    output.give(&document(guest), |out| describe(guest, out))
+}
+
+fn describe(guest: &Guest, out: &mut impl Write) -> io::Result<()> {
+    let manifest = &guest.manifest;
+    let mut row = |what: &str, value: String| writeln!(out, " {what:<13} {value}");
+    row("guest", guest.name.clone())?;
+    row("folder", guest.folder.display().to_string())?;
+    row("target", manifest.target.to_string())?;
+    row("memory", format!("{} MiB", manifest.memory_mib))?;
+    if let (Some(disk), Some(path)) = (&manifest.disk, guest.disk()) {
+        row("disk", format!("{} ({}, {})", path.display(), disk.format, HumanBytes(disk.bytes)))?;
+    }
+    row("network", nic(manifest, "none"))?;
+    if let Some(kernel) = guest.kernel() {
+        row("kernel", kernel.display().to_string())?;
+        row("append", manifest.append.clone())?;
+    }
+    if let Some(login) = &manifest.login {
+        let key = guest.folder.join(&login.key);
+        row("login", format!("ssh -i {} {}@...", key.display(), login.user))?;
+    }
+    row("from", origin(&manifest.origin))?;
+    for (file, digest) in &manifest.files {
+        row("file", format!("{file} ({}, SHA-256 {:.12}...)", HumanBytes(digest.bytes), digest.sha256))?;
+    }
+    Ok(())
+}
+
+fn nic(manifest: &GuestManifest, none: &str) -> String {
+    manifest.nic.as_ref().map_or(none, Nic::model).to_owned()
+}

@@ -1,0 +1,260 @@
+//! The command line: what was typed becomes a plan before any work is done, and this is the one place that reads the
+//! environment.
+
+mod bootstrap;
+mod config;
+mod context;
+mod doctor;
+mod error;
+pub mod exit;
+mod guest;
+mod image;
+mod maint;
+mod output;
+mod panda;
+mod plugin;
+mod progress;
+mod rec;
+mod replay;
+pub mod terminal;
+mod trace;
+mod values;
+mod verify;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use ::panda_host::{Dist, Selection, confine};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use etcetera::BaseStrategy;
+use log::LevelFilter;
+use rr_log::Target;
+
+use self::config::{Config, ConfigCommand, Grammar};
+use self::context::Context;
+pub use self::error::{Error, ReadError};
+use self::exit::Exit;
+use self::output::Output;
+use self::progress::Bars;
+
+/// The heading of the options that every command has.
+const EVERY_COMMAND: &str = "Every command";
+
+/// Records what a guest does, instruction by instruction, and proves that the recording replays.
+#[derive(Debug, Parser)]
+#[command(version = env!("PANDACAP_VERSION"), propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Where pandacap keeps PANDA and guests [default: pandacap's folder in the XDG data folder]
+    #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true, help_heading = EVERY_COMMAND)]
+    home: Option<PathBuf>,
+
+    /// The PANDA to use: its prefix, build folder, or program [default: the embedded one, else one on PATH]
+    #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true, help_heading = EVERY_COMMAND)]
+    panda: Option<PathBuf>,
+
+    /// The file with the options' defaults [default: pandacap/pandacap.toml in the XDG configuration folder]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERY_COMMAND)]
+    config: Option<PathBuf>,
+
+    /// Whether every PANDA is kept from all that its job does not need (docs/security.md)
+    #[arg(long, global = true, value_parser = values::confine(), value_name = "WHEN", default_value = "auto", help_heading = EVERY_COMMAND)]
+    confine: confine::Mode,
+
+    /// Print the result as one JSON document, for programs
+    #[arg(long, global = true, help_heading = EVERY_COMMAND)]
+    json: bool,
+
+    /// Say on standard error which programs are run (-vv: and what else may matter when something goes wrong)
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = EVERY_COMMAND)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+
+    /// What the file says.
+    #[arg(skip)]
+    defaults: Config,
+    /// What was typed, before the file's settings were added.
+    #[arg(skip)]
+    typed: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install a PANDA, or say where it is
+    #[command(subcommand)]
+    Panda(panda::Command),
+    /// Make, import and look after guests: what machines boot
+    #[command(subcommand)]
+    Guest(guest::Command),
+    /// Put recctrl into a PANDA's own plugin folder, or take it out; begin a plugin of your own
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Say whether recording will work here, and what to do when it will not
+    ///
+    /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
+    /// the command that mends it.
+    Doctor {
+        /// The guest architecture to record
+        #[arg(long, value_parser = values::target(), default_value = "x86_64")]
+        target: Target,
+    },
+
+    Rec(Box<rec::Args>),
+
+    Replay(replay::Args),
+
+    Maint(maint::Args),
+
+    /// Check that traces are what was recorded, and that they replay
+    ///
+    /// Compares the size and SHA-256 of every file with the trace's manifest, then replays the recording on a
+    /// PANDA without recctrl. Nothing is written. Exits with 4 if one trace fails.
+    Verify(verify::Args),
+    /// Look into a recording's log, and mend one that was cut short
+    #[command(subcommand)]
+    Trace(trace::Command),
+    /// Prepare guests and containers when they start, from one folder of scripts and templates
+    #[command(subcommand)]
+    Bootstrap(bootstrap::Command),
+    /// Look at the options' values
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a shell's completions
+    ///
+    /// For bash: `pandacap completions bash > ~/.local/share/bash-completion/completions/pandacap`.
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// The folder, which is made if it is not there
+        dir: PathBuf,
+    },
+}
+
+/// Whether JSON was asked for, of a command line that may be wrong.
+pub fn asks_for_json(typed: &[OsString]) -> bool {
+    typed.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+impl Cli {
+    /// Reads what was typed and the configuration.
+    pub fn read(typed: Vec<OsString>) -> Result<Cli, ReadError> {
+        let grammar = Grammar::of(Cli::command());
+        // Never the current folder's: whoever made that folder would choose the programs that are run.
+        let base = etcetera::choose_base_strategy().ok();
+        let usual = base.map(|base| base.config_dir().join("pandacap").join(config::FILE));
+        let defaults = Config::find(&grammar, &typed, usual.as_deref())?;
+        match Cli::try_parse_from(defaults.complete(&grammar, &typed)) {
+            Ok(cli) => Ok(Cli { defaults, typed, ..cli }),
+            Err(error) => match defaults.blame(&grammar, &typed, &error) {
+                Some(blamed) => Err(blamed.into()),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// Whether errors are to be JSON too.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// How much is logged on standard error.
+    pub fn verbosity(&self) -> LevelFilter {
+        match self.verbose {
+            0 => LevelFilter::Warn,
+            1 => LevelFilter::Info,
+            2 => LevelFilter::Debug,
+            _ => LevelFilter::Trace,
+        }
+    }
+
+    /// Does what was typed; a reader that has read enough of the result is no failure.
+    pub fn run(self) -> Result<Exit, Error> {
+        if self.config.is_none() && self.defaults.leaves_out(Path::new(config::FILE)) {
+            log::warn!("./{} is not read; if it is yours, name it with --config", config::FILE);
+        }
+        match self.dispatch() {
+            Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+            result => result,
+        }
+    }
+
+    fn dispatch(self) -> Result<Exit, Error> {
+        let context = self.context()?;
+        match self.command {
+            Command::Panda(command) => command.run(&context),
+            Command::Guest(command) => command.run(&context),
+            Command::Plugin(command) => command.run(&context),
+            Command::Doctor { target } => Ok(doctor::run(&context, target)?),
+            Command::Rec(args) => args.run(&context),
+            Command::Replay(args) => args.run(&context),
+            Command::Maint(args) => args.run(&context),
+            Command::Verify(args) => args.run(&context),
+            Command::Trace(command) => command.run(&context),
+            Command::Bootstrap(command) => command.run(),
+            Command::Config(command) => {
+                Ok(command.run(&self.defaults, &Grammar::of(Cli::command()), &self.typed, context.output)?)
+            }
+            Command::Completions { shell } => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut Cli::command(), "pandacap", &mut script);
+                terminal::verbatim().write_all(&script)?;
+                Ok(Exit::Done)
+            }
+            Command::Man { dir } => {
+                let pages = std::fs::create_dir_all(&dir)
+                    .and_then(|()| clap_mangen::generate_to(Cli::command(), &dir));
+                pages.map_err(|source| Error::Man { dir, source })?;
+                Ok(Exit::Done)
+            }
+        }
+    }
+
+    fn context(&self) -> Result<Context, Error> {
+        let home = match &self.home {
+            Some(home) => std::path::absolute(home).map_err(|_| Error::Home)?,
+            None => etcetera::choose_base_strategy().map_err(|_| Error::Home)?.data_dir().join("pandacap"),
+        };
+        let selection = Selection {
+            panda: self.panda.clone(),
+            path: std::env::var_os("PATH"),
+            confine: confine::Settings { mode: self.confine, environment: std::env::vars_os().collect() },
+        };
+        let program = std::env::current_exe().map_err(Error::Myself)?;
+        let (dist, output) = (Dist::beside(&program), Output { json: self.json });
+        Ok(Context { home, selection, program, dist, output, progress: Bars::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every command that can be typed, by its words.
+    fn commands(command: &clap::Command, words: &str, each: &mut dyn FnMut(&str, &clap::Command)) {
+        each(words, command);
+        for subcommand in command.get_subcommands() {
+            commands(subcommand, &format!("{words}-{}", subcommand.get_name()), each);
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_man_page_and_says_what_each_argument_is_for() -> io::Result<()> {
+        let dir = tempfile::tempdir()?;
+        clap_mangen::generate_to(Cli::command(), dir.path())?;
+        commands(&Cli::command(), "pandacap", &mut |name, command| {
+            let page = std::fs::read_to_string(dir.path().join(format!("{name}.1"))).unwrap_or_default();
+            assert!(page.contains(".SH SYNOPSIS"), "no man page for {name}");
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty(), "{name} has no help");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! `pandacap trace`: what a recording's log holds, and logs that were cut short made whole.
+
+mod plot;
+mod table;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use rr_log::{Reader, Recording, Salvaged, Summary, default_name, salvage};
+use serde::Serialize;
+
+use self::plot::plot;
+use self::table::grouped;
+use super::context::Context;
+use super::error::{Error, LogError};
+use super::exit::Exit;
+use super::output::Output;
+
+/// The version of what `--json` prints here.
+const SCHEMA: u32 = 1;
+
+/// What can be done with a recording's log.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a recording's log holds, without replaying it
+    ///
+    /// Reads PANDA's log of non-deterministic inputs: entries and bytes by kind and by the place in PANDA that
+    /// wrote them, what DMA, network and serial ports moved, and all of it over the guest's instruction count.
+    /// A recording that was cut short or damaged is shown up to there.
+    Inspect(Inspect),
+    /// Make a recording that was cut short replay, up to where it was cut
+    ///
+    /// After SIGKILL, a power loss or a full disk, PANDA's log has an empty header and ends in the middle of an
+    /// entry, and a replay aborts there. This writes a new recording beside the broken one, which it leaves as
+    /// it is: the log up to the last instruction whose entries are all there, properly ended, and the same
+    /// snapshot. A recording that is complete needs none of it: this says so and succeeds.
+    Salvage(Salvage),
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A trace folder, a NAME-rr-nondet.log, or its path without "-rr-nondet.log"
+    path: PathBuf,
+
+    /// Draw the time line into this file
+    #[arg(long, value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
+
+    /// At most so many stretches in the time line (each is a power of two of instructions long)
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    buckets: u16,
+}
+
+/// Arguments of `salvage`.
+#[derive(Debug, Args)]
+pub struct Salvage {
+    /// A trace folder, a NAME-rr-nondet.log, or its path without "-rr-nondet.log"
+    path: PathBuf,
+
+    /// Name of the new recording, in the same folder [default: the old one's with "-salvaged"]
+    #[arg(long, value_name = "NAME", value_parser = plain_name)]
+    out: Option<OsString>,
+}
+
+impl Command {
+    /// Does what was typed.
+    pub fn run(self, context: &Context) -> Result<Exit, Error> {
+        match self {
+            Command::Inspect(args) => args.run(context.output)?,
+            Command::Salvage(args) => args.run(context.output)?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Inspect {
+    fn run(self, output: Output) -> Result<(), Error> {
+        let recording = Recording::find(&self.path).map_err(LogError::from)?;
+        let log = recording.log();
+        let summary = summarize(&log, self.buckets.into())
+            .map_err(|source| LogError::Read { log: log.clone(), source })?;
+        if let Some(path) = &self.plot {
+            draw(&summary, &recording, path)?;
+        }
+        let document = Document::of("pandacap.trace.inspect", &log, &summary);
+        Ok(output.give(&document, |out| table::write(&summary, out))?)
+    }
+}
+
+impl Salvage {
+    fn run(self, output: Output) -> Result<(), Error> {
+        let recording = Recording::find(&self.path).map_err(LogError::from)?;
+        let name = self.out.unwrap_or_else(|| default_name(&recording));
+        let outcome = Outcome { salvaged: salvage(&recording, &name).map_err(LogError::from)? };
+        let log = recording.log();
+        let document = Document::of("pandacap.trace.salvage", &log, &outcome);
+        output.give(&document, |out| match &outcome.salvaged {
+            Some(salvaged) => print_salvaged(salvaged, out),
+            None => writeln!(out, "{} is complete: nothing to salvage", log.display()),
+        })?;
+        Ok(())
+    }
+}
+
+/// What `salvage --json` prints: null where the recording is complete.
+#[derive(Serialize)]
+struct Outcome {
+    salvaged: Option<Salvaged>,
+}
+
+fn summarize(log: &Path, buckets: usize) -> Result<Summary, rr_log::Error> {
+    let bar = ProgressBar::no_length().with_style(style());
+    let reader = Reader::new(bar.wrap_read(rr_log::open(log)?))?;
+    bar.set_length(reader.file_len());
+    let summary = Summary::read(reader, buckets);
+    bar.finish_and_clear();
+    summary
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {bytes_per_sec}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn draw(summary: &Summary, recording: &Recording, path: &Path) -> Result<(), LogError> {
+    let failed = |reason: String| LogError::Plot { path: path.into(), reason };
+    if path.extension().is_none_or(|extension| extension != "svg") {
+        return Err(failed("it has to be a file NAME.svg".into()));
+    }
+    let title = format!("{}: {} instructions", recording.name.display(), grouped(summary.instructions));
+    let svg = plot(summary, &title).map_err(|error| failed(error.to_string()))?;
+    fs::write(path, svg).map_err(|error| failed(error.to_string()))
+}
+
+fn print_salvaged(salvaged: &Salvaged, out: &mut impl Write) -> io::Result<()> {
+    let Salvaged { log, snapshot, reason, instructions, found_bytes, kept_bytes } = salvaged;
+    let share = 100.0 * *kept_bytes as f64 / (*found_bytes).max(1) as f64;
+    writeln!(out, "broken        {reason}")?;
+    writeln!(out, "kept          {} of {} bytes ({share:.3}%)", grouped(*kept_bytes), grouped(*found_bytes))?;
+    writeln!(out, "instructions  {}", grouped(*instructions))?;
+    writeln!(out, "log           {}", log.display())?;
+    writeln!(out, "snapshot      {}", snapshot.display())
+}
+
+/// What `--json` prints: a body with what it is, its version, and the log that it is about.
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema: &'static str,
+    version: u32,
+    log: std::borrow::Cow<'a, str>,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+impl<'a, T> Document<'a, T> {
+    fn of(schema: &'static str, log: &'a Path, body: &'a T) -> Document<'a, T> {
+        Document { schema, version: SCHEMA, log: log.to_string_lossy(), body }
+    }
+}
+
+fn plain_name(name: &str) -> Result<OsString, &'static str> {
+    match name.is_empty() || name.contains('/') {
+        true => Err("give a name without \"/\": the new recording goes beside the old one"),
+        false => Ok(name.into()),
+    }
+}

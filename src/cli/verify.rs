@@ -1,0 +1,97 @@
+//! `pandacap verify`: whether traces are what was recorded, and replay.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use comfy_table::{Table, presets::NOTHING};
+use machine::Interrupt;
+use panda_host::Panda;
+use panda_host::progress::{Length, Progress};
+use trace::{ReplayError, Trace, Verdict, expand, unreadable};
+
+use super::context::Context;
+use super::error::Error;
+use super::exit::Exit;
+use super::output::Output;
+use super::terminal::complain;
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Traces, or folders of traces, of which each is verified
+    #[arg(required = true, value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+
+    /// Take the traces' own further arguments for PANDA (`rec --qemu-arg`), which can do anything on this machine
+    #[arg(long)]
+    trust_args: bool,
+}
+
+impl Args {
+    /// Verifies every trace, whatever becomes of the others; after an interrupt, what came of those before it is said.
+    pub fn run(self, context: &Context) -> Result<Exit, Error> {
+        let interrupt = Interrupt::catch()?;
+        let mut verdicts = Vec::new();
+        let mut cut_short = false;
+        for folder in self.traces.into_iter().flat_map(expand) {
+            let verdict = match Trace::open(&folder) {
+                _ if interrupt.is_set() => Err(ReplayError::Interrupted.into()),
+                Ok(trace) => verify(&trace, self.trust_args, context, &interrupt),
+                Err(error) => Ok(unreadable(folder, &error)),
+            };
+            match verdict {
+                Err(Error::Replay(ReplayError::Interrupted)) => {
+                    cut_short = true;
+                    break;
+                }
+                verdict => verdicts.push(verdict?),
+            }
+        }
+        print(&verdicts, context.output)?;
+        Ok(match cut_short {
+            true => Exit::Interrupted,
+            false if verdicts.iter().all(Verdict::passed) => Exit::Done,
+            false => Exit::Unverified,
+        })
+    }
+}
+
+fn verify(trace: &Trace, trusted: bool, context: &Context, interrupt: &Interrupt) -> Result<Verdict, Error> {
+    let manifest = &trace.manifest;
+    let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
+    let task = context.progress.begin(&format!("replaying {}", manifest.name), Length::Percent);
+    let step = |step: trace::Step| task.reach(step.percent as u64);
+    Ok(trace::verify(trace, trusted, &panda, interrupt, step)?)
+}
+
+fn print(verdicts: &[Verdict], output: Output) -> io::Result<()> {
+    output.give(verdicts, |out| write!(out, "{}", table(verdicts)))?;
+    if !output.json {
+        for verdict in verdicts {
+            for problem in &verdict.problems {
+                complain(format_args!("{}: {problem}", verdict.trace.display()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn table(verdicts: &[Verdict]) -> String {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_header(["trace", "instructions", "digests", "replay", "seconds"]);
+    for verdict in verdicts {
+        let replayed = match verdict.replay_ok {
+            Some(true) => "ok",
+            Some(false) => "FAILED",
+            None => "not tried",
+        };
+        table.add_row([
+            verdict.trace.display().to_string(),
+            verdict.instructions.map_or("-".to_owned(), |count| count.to_string()),
+            if verdict.digests_ok { "ok" } else { "FAILED" }.to_owned(),
+            replayed.to_owned(),
+            verdict.seconds.map_or("-".to_owned(), |seconds| format!("{seconds:.2}")),
+        ]);
+    }
+    table.trim_fmt() + "\n"
+}
