@@ -6,7 +6,8 @@ use crate::error::{GuestError, WarmError};
 use crate::guest::Guest;
 use crate::warm::WarmKey;
 use machine::Interrupt;
-use machine::{Attached, Boot, Outside, PortForward, Reach, SavedState};
+use machine::life::{Cut, Ended, Plan};
+use machine::{Boot, Outside, PortForward, Reach, SavedState};
 use panda_host::Panda;
 
 const OVERLAY: &str = "disk.qcow2";
@@ -55,7 +56,6 @@ pub fn shell(
     let sandbox = sandbox.read_all(base.chain()).read_all(boot.files());
     let sandbox = sandbox.inherit(state.as_ref().map(SavedState::file));
     let failed = |error| GuestError::from(WarmError::Process(error));
-    let ended =
-        Attached::start(command, &sandbox).and_then(|machine| machine.wait(interrupt)).map_err(failed)?;
-    Ok(ended.is_none())
+    let lived = Plan::attached(command, sandbox).live(interrupt, &mut ()).map_err(failed)?;
+    Ok(lived.ended == Ended::Cut(Cut::Interrupt))
 }

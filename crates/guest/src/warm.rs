@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -12,11 +11,13 @@ use serde::Serialize;
 use crate::error::WarmError;
 use crate::guest::Guest;
 use crate::startup;
-use files::is_left;
-use files::last_lines;
 use files::sha256;
-use machine::Interrupt;
-use machine::{Base, Below, Boot, DiskError, Format, Machine, Outside, Overlays, Process, Sign, Signs};
+use files::{is_left, last_lines};
+use machine::life::{Cut, Ended, Event, Follow, Plan, Rules};
+use machine::{
+    Base, Below, Boot, Console, DiskError, Format, Interrupt, Machine, Outside, Overlays, ProcessError,
+    ssh_port,
+};
 use panda_host::Panda;
 
 /// The files of a warm state.
@@ -29,7 +30,8 @@ const CONSOLE: &str = "console.log";
 const CALM: Duration = Duration::from_secs(3);
 /// How long a guest may take to boot when nobody says.
 pub const PATIENCE: Duration = Duration::from_secs(300);
-const TICK: Duration = Duration::from_millis(20);
+/// How often its console is looked at even if nothing tells that it has changed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Everything that a state depends on: with another of any of it, the state is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -193,34 +195,31 @@ impl Guest {
         let log = tempfile::tempfile().map_err(files)?;
         command.stdout(log.try_clone().map_err(files)?).stderr(log);
 
-        let began = Instant::now();
         let images = key.disk.iter().flat_map(Base::chain);
         let sandbox = outside.permit(panda.sandbox()).read_all(images).read_all(boot.files());
-        let mut process = Process::start(command, folder, sandbox)?;
-        let mut signs = Signs::new(folder.join(CONSOLE), &forwards, self.manifest.booted.text());
+        let calm = if key.disk.is_some() { CALM } else { Duration::ZERO };
+        let rules = Rules { boot: Some(patience), save: Some(calm), look: Some(LOOK), ..Rules::OPEN };
+        let plan = Plan {
+            files: &[CONSOLE],
+            ssh: ssh_port(&forwards),
+            state: STATE,
+            ..Plan::apart(command, sandbox, folder, rules)
+        };
+        let began = Instant::now();
+        let mut signs = Signs(Console::of(folder.join(CONSOLE), self.manifest.booted.text()));
+        let lived = plan.live(interrupt, &mut signs).map_err(|error| match error {
+            ProcessError::Save(error) => WarmError::Save(error),
+            ProcessError::Follow(error) => files(error),
+            error => WarmError::Process(error),
+        })?;
         let said = || last_lines(&folder.join(CONSOLE), 8).unwrap_or_default().join("\n");
-        loop {
-            match signs.look().map_err(files)? {
-                Sign::Booted => break,
-                Sign::Panic => return Err(self.late(began.elapsed(), said())),
-                Sign::None if began.elapsed() > patience => return Err(self.late(patience, said())),
-                Sign::None => {}
-            }
-            if process.ended()?.is_some() {
-                return Err(WarmError::Died(said()));
-            }
-            if interrupt.is_set() {
-                return Err(WarmError::Interrupted);
-            }
-            sleep(TICK);
+        match lived.ended {
+            Ended::Done => Ok(()),
+            Ended::Cut(Cut::Interrupt) => Err(WarmError::Interrupted),
+            Ended::Cut(Cut::Boot) => Err(self.late(patience, said())),
+            Ended::Cut(Cut::Panic) => Err(self.late(began.elapsed(), said())),
+            Ended::Itself | Ended::Cut(_) => Err(WarmError::Died(said())),
         }
-        drop(signs);
-        if key.disk.is_some() {
-            sleep(CALM);
-        }
-        process.save(STATE).map_err(WarmError::Save)?;
-        process.end()?;
-        Ok(())
     }
 
     fn late(&self, after: Duration, said: String) -> WarmError {
@@ -257,6 +256,15 @@ impl Guest {
             }
         }
         File::open(&warm).and_then(|folder| folder.sync_all()).map_err(files)
+    }
+}
+
+/// The signs of a guest that boots.
+struct Signs(Console);
+
+impl Follow for Signs {
+    fn look(&mut self) -> io::Result<Vec<Event>> {
+        self.0.look()
     }
 }
 

@@ -1,138 +1,97 @@
-//! Whether a guest has booted: it says so to recctrl, asks for a login, or its SSH server answers.
+//! Whether a guest has booted, as its console tells it.
 
-use std::io::{self, Read};
-use std::net::{Ipv4Addr, TcpStream};
+use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use super::{PortForward, Protocol};
 use files::Tail;
 
-/// How long to wait before the SSH server is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+use crate::life::Event;
+use crate::net::{PortForward, Protocol};
+
 /// What a kernel that gives up writes to its console.
 pub const PANIC: &str = "Kernel panic - not syncing";
-/// How much of the console is looked through at once.
+/// How much of what was written before is looked through again: a text may come in pieces.
 const RECENT: usize = 4096;
 
-/// The signs of a guest that boots.
+/// A guest's console, looked through for signs.
 #[derive(Debug)]
-pub struct Signs {
-    console: Tail,
+pub struct Console {
+    file: Tail,
     recent: Vec<u8>,
-    /// What a guest that has booted writes to its console.
+    /// What a guest that has booted writes to it, if anything.
     text: String,
-    ssh: Option<Ssh>,
 }
 
-/// What the signs say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sign {
-    /// Nothing yet.
-    None,
-    /// It has booted.
-    Booted,
-    /// Its kernel has given up.
-    Panic,
-}
-
-impl Signs {
-    /// The guest that writes to `console`: it has booted once it writes `text`, if there is one, or once an SSH
-    /// server answers on a forwarded port.
-    pub fn new(console: PathBuf, forwards: &[PortForward], text: &str) -> Signs {
-        let ssh = forwards.iter().find(|forward| forward.guest == 22 && forward.protocol == Protocol::Tcp);
-        let ssh = ssh.map(|forward| Ssh { port: forward.host, stream: None, tried: Instant::now() });
-        Signs { console: Tail::of(console), recent: Vec::new(), text: text.to_owned(), ssh }
+impl Console {
+    /// The guest that writes to this file has booted once it writes `text`, if there is one.
+    pub fn of(file: PathBuf, text: &str) -> Console {
+        Console { file: Tail::of(file), recent: Vec::new(), text: text.to_owned() }
     }
 
-    /// What can be seen now.
-    pub fn look(&mut self) -> io::Result<Sign> {
-        let new = self.console.bytes()?;
+    /// What can be seen in what is new, up to a bound; [`Event::Changed`] when there is more.
+    pub fn look(&mut self) -> io::Result<Vec<Event>> {
+        let new = self.file.bytes()?;
         self.recent.extend(new);
         let says = |text: &str| self.recent.windows(text.len()).any(|window| window == text.as_bytes());
+        let mut seen = Vec::new();
         if says(PANIC) {
-            return Ok(Sign::Panic);
+            seen.push(Event::Panicked);
         }
-        let login = !self.text.is_empty() && says(&self.text);
+        if !self.text.is_empty() && says(&self.text) {
+            seen.push(Event::Booted);
+        }
+        if self.file.has_more() {
+            seen.push(Event::Changed);
+        }
         let old = self.recent.len().saturating_sub(RECENT);
         self.recent.drain(..old);
-        Ok(if login || self.ssh.as_mut().is_some_and(Ssh::answers) { Sign::Booted } else { Sign::None })
+        Ok(seen)
     }
 }
 
-/// An SSH server behind a forwarded port.
-#[derive(Debug)]
-struct Ssh {
-    port: u16,
-    stream: Option<TcpStream>,
-    tried: Instant,
-}
-
-impl Ssh {
-    /// Whether it has said who it is. PANDA takes the connection whether or not somebody is there in the guest.
-    fn answers(&mut self) -> bool {
-        let Some(stream) = &mut self.stream else {
-            if self.tried.elapsed() > AGAIN {
-                self.tried = Instant::now();
-                let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
-                self.stream = stream.and_then(|stream| stream.set_nonblocking(true).map(|()| stream)).ok();
-            }
-            return false;
-        };
-        match stream.read(&mut [0; 4]) {
-            Ok(1..) => true,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
-            _ => {
-                self.stream = None;
-                false
-            }
-        }
-    }
+/// The port of the host behind which the guest's SSH server answers once it has booted.
+pub fn ssh_port(forwards: &[PortForward]) -> Option<u16> {
+    let ssh = forwards.iter().find(|forward| forward.guest == 22 && forward.protocol == Protocol::Tcp);
+    ssh.map(|forward| forward.host)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Write;
-    use std::net::TcpListener;
 
     #[test]
     fn the_console_tells_even_in_pieces() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("console.log");
-        let mut signs = Signs::new(path.clone(), &[], "login:");
-        assert_eq!(signs.look().expect("looks"), Sign::None);
+        let mut signs = Console::of(path.clone(), "login:");
+        assert_eq!(signs.look().expect("looks"), []);
         let mut console = std::fs::File::create(path).expect("made");
         console
             .write_all(&[b'.'; 3 * RECENT])
             .and_then(|()| console.write_all(b"host log"))
             .expect("written");
-        assert_eq!(signs.look().expect("looks"), Sign::None);
+        assert_eq!(signs.look().expect("looks"), []);
         console.write_all(b"in: ").expect("written");
-        assert_eq!(signs.look().expect("looks"), Sign::Booted);
+        assert_eq!(signs.look().expect("looks"), [Event::Booted]);
         console.write_all(b"[ 1.0] Kernel panic - not syncing: VFS").expect("written");
-        assert_eq!(signs.look().expect("looks"), Sign::Panic);
+        assert_eq!(signs.look().expect("looks")[0], Event::Panicked);
     }
 
     #[test]
-    fn an_ssh_server_answers_and_an_open_port_alone_does_not() {
-        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = server.local_addr().expect("an address").port();
-        let forward = format!("ssh:{port}:l").parse().expect("parses");
-        let mut signs = Signs::new(PathBuf::from("/nonexistent"), &[forward], "");
-        let began = Instant::now();
-        let mut guest = loop {
-            assert_eq!(signs.look().expect("looks"), Sign::None);
-            server.set_nonblocking(true).expect("set");
-            match server.accept() {
-                Ok((guest, _)) => break guest,
-                Err(_) => assert!(began.elapsed() < 10 * AGAIN, "nobody came"),
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        };
-        guest.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").expect("written");
-        while signs.look().expect("looks") != Sign::Booted {
-            assert!(began.elapsed() < 10 * AGAIN, "the banner is not seen");
-        }
+    fn a_long_console_is_looked_through_to_its_end() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("console.log");
+        std::fs::write(&path, [&[b'.'; 3 << 20][..], b"login:"].concat()).expect("written");
+        let mut signs = Console::of(path, "login:");
+        while signs.look().expect("looks") == [Event::Changed] {}
+        assert_eq!(signs.look().expect("looks"), [Event::Booted]);
+    }
+
+    #[test]
+    fn an_ssh_server_is_expected_behind_its_own_port_alone() {
+        let forwards = ["80:1000", "ssh:2000:l:udp", "ssh:3000"].map(|text| text.parse().expect("parses"));
+        assert_eq!(ssh_port(&forwards), Some(3000));
+        assert_eq!(ssh_port(&forwards[..2]), None);
     }
 }

@@ -8,9 +8,7 @@ mod interrupt;
 pub mod life;
 mod net;
 mod overlays;
-mod process;
 mod qcow2;
-mod qmp;
 mod state;
 
 use std::path::Path;
@@ -20,14 +18,14 @@ use panda_host::PluginSpec;
 use panda_host::confine::Sandbox;
 use serde::{Deserialize, Serialize};
 
-pub use self::booted::{PANIC, Sign, Signs};
+pub use self::booted::{Console, PANIC, ssh_port};
 pub use self::disk::{Base, Below, DiskError, Hold};
 pub use self::format::{Format, Formats};
 pub use self::host::{NoMemory, NoSpace, available_memory, check_memory, check_space, free_space};
 pub use self::interrupt::{Interrupt, Listening};
+pub use self::life::ProcessError;
 pub use self::net::{Nic, PortError, PortForward, Protocol, Reach, network};
 pub use self::overlays::{Overlays, how_many};
-pub use self::process::{Attached, Process, ProcessError};
 pub use self::qcow2::{Backing, Header, Malformed};
 pub use self::state::SavedState;
 

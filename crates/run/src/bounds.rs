@@ -7,30 +7,13 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::layout::{CONSOLE, OUTPUT, PANDA_LOG};
 use machine::free_space;
+use machine::life::Bound;
+
+use crate::layout::{CONSOLE, OUTPUT, PANDA_LOG};
 
 /// The run ends when fewer bytes are free: half of what ends a recording.
 const MIN_FREE: u64 = 32 << 20;
-
-/// A bound that a run has come to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// This file is as large as it may be.
-    Output(&'static str),
-    /// The disk is full.
-    Space,
-}
-
-impl Bound {
-    /// The word for it in the manifest.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Bound::Output(_) => "max_output",
-            Bound::Space => "min_free",
-        }
-    }
-}
 
 /// The bound that the run in `folder` has come to, if any; each file may have `max_output` bytes.
 pub(crate) fn reached(folder: &Path, max_output: u64) -> io::Result<Option<Bound>> {

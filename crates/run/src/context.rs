@@ -24,8 +24,8 @@ pub struct Context<'a> {
 }
 
 /// Where a command's output goes.
-pub trait Sink {
-    /// Takes what comes next.
+pub trait Sink: Sync {
+    /// Takes what comes next; it may take as long as it likes, and keeps nothing but the output waiting.
     fn write(&self, bytes: &[u8]) -> io::Result<()>;
 }
 

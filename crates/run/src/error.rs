@@ -6,12 +6,11 @@ use std::process::ExitStatus;
 
 use guest::GuestError;
 use guest::bootstrap::BootstrapError;
+use machine::life::Bound;
 use machine::{DiskError, NoMemory, NoSpace, PortError, ProcessError};
 use panda_host::{DistError, NoPlugin, PandaError};
 use rr_log::Target;
 use trace::{PartialError, ReplayError};
-
-use crate::bounds::Bound;
 
 /// The longest name of a run: recctrl adds to it, and the whole has to be a plain name.
 pub const NAME_LENGTH: usize = 100;

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use files::Tail;
 use guest::bootstrap;
-use trace::Attempts;
+use trace::{Attempts, EndedBy};
 
 /// What is known of a run so far. Events and fields that are not known are none of our business.
 #[derive(Debug, Default)]
@@ -45,8 +45,8 @@ pub(crate) struct Recorded {
     pub(crate) began: f64,
     /// When it ended.
     pub(crate) ended: Option<f64>,
-    /// Why it ended.
-    pub(crate) why: Option<String>,
+    /// Who ended it.
+    pub(crate) by: Option<EndedBy>,
     /// Whether nothing in the guest but the agent that began it could end it.
     pub(crate) locked: bool,
     /// How what was recorded has ended; only the agent of a locked recording can tell.
@@ -81,17 +81,15 @@ impl Story {
         }
     }
 
-    /// Takes what is new in the events file; whether there was anything.
-    pub(crate) fn follow(&mut self, file: &mut Tail) -> std::io::Result<bool> {
-        let lines = file.lines()?;
-        let told = !lines.is_empty();
-        for line in lines {
+    /// Takes what is new in the events file, up to a bound.
+    pub(crate) fn follow(&mut self, file: &mut Tail) -> std::io::Result<()> {
+        for line in file.lines()? {
             match serde_json::from_slice(&line) {
                 Ok(event) => self.take(event),
                 Err(error) => log::debug!("an event that cannot be read: {error}"),
             }
         }
-        Ok(told)
+        Ok(())
     }
 
     /// The recording that is on.
@@ -110,7 +108,7 @@ impl Story {
                     name,
                     began: event.t,
                     ended: None,
-                    why: None,
+                    by: None,
                     locked: event.locked,
                     exit_status: None,
                     attempts: Attempts::default(),
@@ -119,7 +117,7 @@ impl Story {
             ("ended", Some(name)) => {
                 if let Some(recording) = self.current().filter(|recording| recording.name == name) {
                     recording.ended = Some(event.t);
-                    recording.why = event.why;
+                    recording.by = event.why.map(EndedBy::from);
                     recording.exit_status = event.exit_status;
                     let Attempts { stop, toggle, key, .. } = event.denied;
                     recording.attempts = Attempts { stop, toggle, key, ..recording.attempts };
@@ -205,12 +203,12 @@ mod tests {
             name: "ls_000".to_owned(),
             began: 3.5,
             ended: Some(4.0),
-            why: Some("guest".to_owned()),
+            by: Some(EndedBy::Guest),
             locked: false,
             exit_status: None,
             attempts: Attempts::default(),
         };
-        let on = Recorded { name: "b_001".to_owned(), began: 5.0, ended: None, why: None, ..ended.clone() };
+        let on = Recorded { name: "b_001".to_owned(), began: 5.0, ended: None, by: None, ..ended.clone() };
         assert_eq!(story.recordings, [ended, on]);
         assert_eq!(story.exit_status(), Some(3));
     }
@@ -225,8 +223,11 @@ mod tests {
         let path = dir.path().join("events.jsonl");
         std::fs::write(&path, lines.join("\n") + "\n").expect("written");
         let (mut story, mut file) = (Story::default(), Tail::of(path));
-        while story.follow(&mut file).expect("read") {}
-        assert_eq!(story.recordings[0].why.as_deref(), Some("guest"));
+        story.follow(&mut file).expect("read");
+        while file.has_more() {
+            story.follow(&mut file).expect("read");
+        }
+        assert_eq!(story.recordings[0].by, Some(EndedBy::Guest));
     }
 
     #[test]

@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use crate::error::RecError;
 use crate::events::Recorded;
 use crate::layout::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, REPLAY_LOG};
-use crate::run::{Cut, Outcome, Plan};
+use crate::run::{Outcome, Plan};
 use files::FileDigest;
-use machine::Interrupt;
-use machine::{Base, Overlays};
+use machine::life::{Bound, Cut};
+use machine::{Base, Interrupt, Overlays};
 use panda_host::progress::Length;
 use trace::{
-    Arguments, DiskId, Manifest, Partial, Recording, ReplayError, ReplayOf, SCHEMA, Seconds, Verification,
-    log_name, replay, snapshot_name,
+    Arguments, DiskId, EndedBy, Manifest, Partial, Recording, ReplayError, ReplayOf, SCHEMA, Seconds,
+    Verification, log_name, replay, snapshot_name,
 };
 
 /// A run that is over, and what its traces have in common.
@@ -127,7 +127,7 @@ impl Run<'_> {
                     .map(|file| FileDigest::of(&folder.join(&file)).map(|digest| (file, digest)))
                     .collect::<io::Result<Vec<_>>>()
             });
-            let verification = match outcome.cut {
+            let verification = match outcome.ended_by.cut() {
                 Some(Cut::Interrupt) => Ok(None),
                 _ => verify(plan, folder, name, interrupt),
             };
@@ -158,7 +158,7 @@ impl Run<'_> {
             exit_status: outcome.exit_status,
             recording: Recording {
                 instructions: instructions(&folder.join(log_name(name)))?,
-                ended: self.why(recorded),
+                ended: self.by(recorded),
                 snapshot_bytes: fs::metadata(folder.join(snapshot_name(name)))?.len(),
                 log_bytes: fs::metadata(folder.join(log_name(name)))?.len(),
                 locked: recorded.locked,
@@ -176,11 +176,12 @@ impl Run<'_> {
         })
     }
 
-    /// Why a recording ended: what ended the run, if that ended it.
-    fn why(&self, recorded: &Recorded) -> String {
-        match (self.outcome.cut, recorded.why.as_deref()) {
-            (Some(Cut::Bound(bound)), Some("shutdown")) => bound.as_str().to_owned(),
-            (_, why) => why.unwrap_or("died").to_owned(),
+    /// Who ended a recording: what ended the run, if that ended it.
+    fn by(&self, recorded: &Recorded) -> EndedBy {
+        match (self.outcome.ended_by.cut(), &recorded.by) {
+            (Some(Cut::Bound(Bound::Output(_))), Some(EndedBy::Shutdown)) => EndedBy::MaxOutput,
+            (Some(Cut::Bound(Bound::Space)), Some(EndedBy::Shutdown)) => EndedBy::MinFree,
+            (_, by) => by.clone().unwrap_or(EndedBy::Died),
         }
     }
 

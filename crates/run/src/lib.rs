@@ -10,12 +10,14 @@ pub mod maint;
 mod options;
 mod record;
 mod run;
+mod shown;
 mod subject;
+mod watch;
 
-pub use self::bounds::Bound;
+pub use machine::life::{Bound, Cut};
+
 pub use self::context::{Context, Sink};
 pub use self::error::{NAME_LENGTH, RecError};
 pub use self::keep::Kept;
 pub use self::options::{Booting, Image, Options};
 pub use self::record::{Done, Made};
-pub use self::run::Cut;

@@ -7,8 +7,8 @@ use std::process::{Command, ExitStatus};
 
 use files::list;
 use machine::{
-    Attached, Base, DiskError, Formats, Interrupt, NoMemory, Outside, Overlays, PortError, PortForward,
-    ProcessError, Reach, check_memory, drive, how_many, network,
+    Base, DiskError, Formats, Interrupt, NoMemory, Outside, Overlays, PortError, PortForward, ProcessError,
+    Reach, check_memory, drive, how_many, life, network,
 };
 use panda_host::confine::{Mode, Sandbox, Settings};
 use panda_host::{NO_CONFIGURATION, Panda, PandaError};
@@ -149,10 +149,11 @@ impl Maint {
         };
         let sandbox = outside.permit(sandbox).write(work.path()).write(&base.path).read_all(base.chain());
         let sandbox = sandbox.read_all(&image.kernel).read_all(&image.initrd).named_by(&self.qemu_arg);
-        match Attached::start(command, &sandbox)?.wait(interrupt)? {
-            Some(status) if status.success() => Ok(Ended::Done),
-            Some(status) => Err(MaintError::Failed(status)),
-            None => Ok(Ended::Interrupted),
+        let lived = life::Plan::attached(command, sandbox).live(interrupt, &mut ())?;
+        match lived.ended {
+            life::Ended::Cut(life::Cut::Interrupt) => Ok(Ended::Interrupted),
+            _ if lived.status.success() => Ok(Ended::Done),
+            _ => Err(MaintError::Failed(lived.status)),
         }
     }
 

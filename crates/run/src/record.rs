@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::thread;
 
 use jiff::{Timestamp, tz::TimeZone};
+use machine::life::Cut;
 use machine::{Interrupt, Overlays, Reach, check_memory, check_space};
 use panda_host::{Panda, RECCTRL};
 use trace::{Partial, PartialError, leftovers};
@@ -11,9 +13,10 @@ use trace::{Partial, PartialError, leftovers};
 use crate::context::Context;
 use crate::error::{NAME_LENGTH, RecError};
 use crate::keep::{Kept, Run};
-use crate::layout::EVENTS;
+use crate::layout::{EVENTS, OUTPUT};
 use crate::options::Options;
-use crate::run::{Cut, Plan};
+use crate::run::Plan;
+use crate::shown::Shown;
 use crate::subject::Subject;
 
 /// What came of a run.
@@ -102,11 +105,20 @@ impl Options {
                 .progress
                 .say(&format!("port {} of the guest is port {} of this machine", asked.guest, ready.host));
         }
-        let outcome = plan.run(partial.folder(), interrupt)?;
-        let overlays = Overlays::of(context.home);
-        let (out, discard_disk) = (&*self.out, self.discard_disk);
-        let run = Run { plan: &plan, outcome: &outcome, created, out, overlays: &overlays, discard_disk };
-        Ok(Done::Made(Made { kept: run.keep(partial, interrupt)?, cut: outcome.cut }))
+        // What waits for its reader is waited for last of all.
+        thread::scope(|scope| {
+            let output = partial.folder().join(OUTPUT);
+            let shown = context.output.map(|sink| Shown::begin(scope, output, sink));
+            let outcome = plan.run(partial.folder(), shown.as_ref(), interrupt);
+            if let Some(shown) = shown {
+                shown.end();
+            }
+            let outcome = outcome?;
+            let overlays = Overlays::of(context.home);
+            let (out, discard_disk) = (&*self.out, self.discard_disk);
+            let run = Run { plan: &plan, outcome: &outcome, created, out, overlays: &overlays, discard_disk };
+            Ok(Done::Made(Made { kept: run.keep(partial, interrupt)?, cut: outcome.ended_by.cut() }))
+        })
     }
 
     /// The run's name and its folder in the making.

@@ -6,22 +6,24 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::bounds::{self, Bound};
-use crate::context::{Context, Sink};
+use files::last_lines;
+use machine::life::{self, Cut, Ended, Hook, Rules};
+use machine::{
+    Base, Interrupt, Outside, PANIC, PortForward, ProcessError, Reach, SavedState, shell, ssh_port,
+};
+use panda_host::confine::Sandbox;
+use panda_host::{Panda, PluginSpec, RECCTRL};
+use trace::PandaEnd;
+
+use crate::context::Context;
 use crate::error::RecError;
 use crate::events::{Bootstrap, Recorded, Story};
 use crate::layout::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG};
+use crate::shown::Shown;
 use crate::subject::Subject;
-use files::{Tail, last_lines};
-use machine::Interrupt;
-use machine::{Base, Outside, PANIC, PortForward, Process, Reach, SavedState, Sign, Signs, shell};
-use panda_host::confine::Sandbox;
-use panda_host::progress::Task;
-use panda_host::{Panda, PluginSpec, RECCTRL};
-use trace::PandaEnd;
+use crate::watch::Watch;
 
 /// A folder that nobody needs after the run.
 const PLUGINS: &str = "panda-dir";
@@ -29,8 +31,8 @@ const PLUGINS: &str = "panda-dir";
 const HOOK_PATIENCE: Duration = Duration::from_secs(20);
 /// How long a guest may take to power off after its command; it told how that ended before.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How often the run is looked at.
-const TICK: Duration = Duration::from_millis(10);
+/// How often the files of the run are looked at even if nothing tells that they have changed, and what is free on the disk.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is to be run.
 #[derive(Debug)]
@@ -54,25 +56,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) context: Context<'a>,
 }
 
-/// Who ended the run, if not the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cut {
-    /// Ctrl-C or SIGTERM.
-    Interrupt,
-    /// The run took too long.
-    Timeout,
-    /// The guest has made the host keep as much as it may.
-    Bound(Bound),
-    /// The guest has not booted in time.
-    Boot,
-    /// The guest's kernel has given up.
-    Panic,
-    /// A script of the bootstrap disk has failed.
-    Bootstrap,
-    /// The guest does not look at its bootstrap disk, where the command is.
-    NoHook,
-}
-
 /// What came of a run that recorded something.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -84,7 +67,8 @@ pub(crate) struct Outcome {
     pub(crate) started: f64,
     /// When it had ended.
     pub(crate) ended: f64,
-    pub(crate) cut: Option<Cut>,
+    /// Who ended it.
+    pub(crate) ended_by: Ended,
     /// How PANDA ended.
     pub(crate) panda: PandaEnd,
 }
@@ -166,8 +150,26 @@ impl Plan<'_> {
         sandbox.inherit(state.map(SavedState::file))
     }
 
-    /// Runs it in `folder`, where its subject is prepared.
-    pub(crate) fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<Outcome, RecError> {
+    /// How its machine lives.
+    fn rules(&self) -> Rules {
+        let command = !self.command.is_empty();
+        Rules {
+            boot: self.subject.state().is_none().then_some(self.boot_timeout),
+            hook: self.subject.is_seeded().then_some(Hook { patience: HOOK_PATIENCE, needed: command }),
+            last_words: LAST_WORDS,
+            timeout: self.timeout,
+            look: Some(LOOK),
+            ..Rules::OPEN
+        }
+    }
+
+    /// Runs it in `folder`, where its subject is prepared; what its command writes goes to `shown` as it comes.
+    pub(crate) fn run(
+        &self,
+        folder: &Path,
+        shown: Option<&Shown>,
+        interrupt: &Interrupt,
+    ) -> Result<Outcome, RecError> {
         fs::create_dir_all(folder.join(self.plugins_folder()))?;
         for (file, place) in self.links()? {
             symlink(file, folder.join(place))?;
@@ -180,45 +182,27 @@ impl Plan<'_> {
         command.args(&arguments).env("PANDA_DIR", PLUGINS);
         command.stdout(log.try_clone()?).stderr(log);
 
-        let (began, started) = (Instant::now(), unix_seconds());
-        let mut process = Process::start(command, folder, self.sandbox(state.as_ref()))?;
-        let mut run = Watch::new(folder, self);
-        let mut cut = None;
-        let status = loop {
-            run.look()?;
-            if let Some(status) = process.ended()? {
-                break status;
-            }
-            let bound = bounds::reached(folder, self.max_output)?;
-            let late = |limit: Duration| began.elapsed() > limit;
-            cut = match run.state {
-                _ if interrupt.is_set() => Some(Cut::Interrupt),
-                _ if self.subject.is_seeded() && matches!(run.story.bootstrap, Bootstrap::Failed(_)) => {
-                    Some(Cut::Bootstrap)
-                }
-                _ if bound.is_some() => bound.map(Cut::Bound),
-                Sign::Panic => Some(Cut::Panic),
-                Sign::None if late(self.boot_timeout) => Some(Cut::Boot),
-                Sign::Booted if run.ignores_its_disk() && !self.command.is_empty() => Some(Cut::NoHook),
-                _ if self.timeout.is_some_and(late) => Some(Cut::Timeout),
-                _ => None,
-            };
-            // The tiny guest powers off by itself once it has told the status; quitting is faster.
-            if cut.is_some() || (!self.command.is_empty() && run.has_said_all()) {
-                break process.end()?;
-            }
-            sleep(TICK);
+        let forwards = self.forwards;
+        let plan = life::Plan {
+            files: &[CONSOLE, OUTPUT, EVENTS, PANDA_LOG],
+            ssh: ssh_port(forwards).filter(|_| state.is_none()),
+            ..life::Plan::apart(command, self.sandbox(state.as_ref()), folder, self.rules())
         };
-        let ended = unix_seconds();
-        run.look_to_the_end()?;
-        let story = run.finish();
+        let mut watch = Watch::new(folder, self, shown);
+        let started = unix_seconds();
+        let lived = plan.live(interrupt, &mut watch).map_err(|error| match error {
+            ProcessError::Follow(error) => RecError::Files(error),
+            error => RecError::Process(error),
+        })?;
+        let (ended, ended_by, status) = (unix_seconds(), lived.ended, lived.status);
+        let story = watch.finish();
         self.subject.clean(folder)?;
         fs::remove_dir_all(folder.join(PLUGINS))?;
 
         if story.recordings.is_empty() {
-            return Err(self.nothing(folder, story, cut, status));
+            return Err(self.nothing(folder, story, ended_by, status));
         }
-        if let Some(Cut::Bound(bound)) = cut {
+        if let Ended::Cut(Cut::Bound(bound)) = ended_by {
             self.context.progress.say(&format!("pandacap: {}", RecError::from(bound)));
         }
         let exit_status = story.exit_status();
@@ -229,173 +213,40 @@ impl Plan<'_> {
                  build the guest anew, or copy the new recctrlu into it"
             );
         }
-        Ok(Outcome { recordings, exit_status, arguments, started, ended, cut, panda: status.into() })
+        Ok(Outcome { recordings, exit_status, arguments, started, ended, ended_by, panda: status.into() })
     }
 
     /// Why nothing was recorded.
-    fn nothing(&self, folder: &Path, story: Story, cut: Option<Cut>, status: ExitStatus) -> RecError {
+    fn nothing(&self, folder: &Path, story: Story, ended: Ended, status: ExitStatus) -> RecError {
         let command = !self.command.is_empty();
-        match cut {
-            Some(Cut::Interrupt) => RecError::Interrupted,
-            Some(Cut::Bootstrap) => {
+        match ended {
+            Ended::Cut(Cut::Interrupt) => RecError::Interrupted,
+            Ended::Cut(Cut::Bootstrap) => {
                 let script = match story.bootstrap {
                     Bootstrap::Failed(script) => script,
                     _ => "a script".to_owned(),
                 };
                 RecError::BootstrapFailed { script, said: said(folder, CONSOLE) }
             }
-            Some(Cut::Bound(bound)) => bound.into(),
-            Some(Cut::NoHook) => RecError::NoHook,
-            Some(Cut::Panic) => RecError::Panic(gave_up(folder)),
-            Some(Cut::Boot) => {
+            Ended::Cut(Cut::Bound(bound)) => bound.into(),
+            Ended::Cut(Cut::NoHook) => RecError::NoHook,
+            Ended::Cut(Cut::Panic) => RecError::Panic(gave_up(folder)),
+            Ended::Cut(Cut::Boot) => {
                 RecError::Boot { after: self.boot_timeout.as_secs(), said: said(folder, CONSOLE) }
             }
-            Some(Cut::Timeout) => RecError::Timeout {
+            Ended::Cut(Cut::Timeout) => RecError::Timeout {
                 after: self.timeout.unwrap_or_default().as_secs(),
                 said: said(folder, CONSOLE),
             },
-            None => match (story.refused, story.told_status) {
-                (Some(why), _) => RecError::Refused(why),
-                (None, Some(127 | 126)) if command => RecError::Command(said(folder, OUTPUT)),
-                (None, Some(_)) if command => RecError::Agent(said(folder, OUTPUT)),
-                _ => RecError::Died(status, said(folder, PANDA_LOG) + &said(folder, CONSOLE)),
-            },
-        }
-    }
-}
-
-/// What can be seen of a run from outside.
-struct Watch<'a> {
-    story: Story,
-    events: Tail,
-    output: Tail,
-    signs: Signs,
-    /// How far the boot is.
-    state: Sign,
-    /// Whether it had booted before.
-    warm: bool,
-    /// Whether there is a bootstrap disk.
-    seeded: bool,
-    /// When it was seen to have booted.
-    booted: Option<Instant>,
-    /// When the command was seen to have ended.
-    ended: Option<Instant>,
-    context: Context<'a>,
-    /// Where the command's output is shown.
-    shown: Option<&'a dyn Sink>,
-    /// How many recordings have been announced as begun and as ended; none are when there is a command.
-    announced: Option<(usize, usize)>,
-    /// The refusal that has been announced.
-    refused: Option<String>,
-    began: Instant,
-    task: Option<Box<dyn Task>>,
-}
-
-impl<'a> Watch<'a> {
-    fn new(folder: &Path, plan: &Plan<'a>) -> Watch<'a> {
-        Watch {
-            story: Story::default(),
-            events: Tail::of(folder.join(EVENTS)),
-            output: Tail::of(folder.join(OUTPUT)),
-            signs: Signs::new(folder.join(CONSOLE), plan.forwards, "login:"),
-            state: Sign::None,
-            warm: plan.subject.state().is_some(),
-            seeded: plan.subject.is_seeded(),
-            booted: None,
-            ended: None,
-            context: plan.context,
-            shown: plan.context.output,
-            refused: None,
-            announced: plan.command.is_empty().then_some((0, 0)),
-            began: Instant::now(),
-            task: Some(plan.context.progress.waiting(&format!("booting {}", plan.subject.id.name))),
-        }
-    }
-
-    /// Takes what is new; whether there was anything.
-    fn look(&mut self) -> io::Result<bool> {
-        let told = self.story.follow(&mut self.events)?;
-        self.look_for_boot()?;
-        self.announce();
-        let output = self.output.bytes()?;
-        if let Some(shown) = self.shown.filter(|_| !output.is_empty()) {
-            // The output must not end up in the line of the spinner.
-            self.task = None;
-            // What is recorded does not depend on who reads along; all of it is in the trace.
-            if let Err(error) = shown.write(&output) {
-                self.shown = None;
-                if error.kind() != io::ErrorKind::BrokenPipe {
-                    log::warn!("cannot show the command's output any more: {error}");
+            Ended::Itself | Ended::Done | Ended::Cut(Cut::Silence | Cut::NotSaved | Cut::Lost) => {
+                match (story.refused, story.told_status) {
+                    (Some(why), _) => RecError::Refused(why),
+                    (None, Some(127 | 126)) if command => RecError::Command(said(folder, OUTPUT)),
+                    (None, Some(_)) if command => RecError::Agent(said(folder, OUTPUT)),
+                    _ => RecError::Died(status, said(folder, PANDA_LOG) + &said(folder, CONSOLE)),
                 }
             }
         }
-        Ok(told || !output.is_empty())
-    }
-
-    fn look_for_boot(&mut self) -> io::Result<()> {
-        if self.state != Sign::None {
-            return Ok(());
-        }
-        self.state = if self.warm || self.story.heard { Sign::Booted } else { self.signs.look()? };
-        if self.state == Sign::Booted {
-            self.booted = Some(Instant::now());
-            self.task = None;
-            if self.announced.is_some() {
-                let progress = self.context.progress;
-                self.task = Some(progress.waiting("the guest decides what is recorded; Ctrl-C ends the run"));
-                progress.say(&format!("booted after {:.1} s", self.began.elapsed().as_secs_f64()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the guest's startup has come to its end; one that the command has broken never says so.
-    fn has_said_all(&mut self) -> bool {
-        if self.ended.is_none() && self.story.exit_status().is_some() {
-            self.ended = Some(Instant::now());
-        }
-        self.story.told_status.is_some() || self.ended.is_some_and(|ended| ended.elapsed() > LAST_WORDS)
-    }
-
-    /// Whether the guest has a bootstrap disk, and has been up for long enough to have looked at it.
-    fn ignores_its_disk(&self) -> bool {
-        let patient = self.booted.is_some_and(|booted| booted.elapsed() < HOOK_PATIENCE);
-        self.seeded && self.story.bootstrap == Bootstrap::Silent && !self.story.heard && !patient
-    }
-
-    fn announce(&mut self) {
-        let silent = self.ignores_its_disk();
-        let (Some((begun, ended)), progress) = (&mut self.announced, self.context.progress) else { return };
-        if self.story.refused != self.refused {
-            self.refused.clone_from(&self.story.refused);
-            if let Some(why) = &self.refused {
-                progress.say(&format!("refused to record: {why}"));
-            }
-        }
-        if silent {
-            progress.say("the guest has booted and does not run its bootstrap disk: has it pandacap's hook?");
-            self.seeded = false;
-        }
-        for recording in &self.story.recordings[*begun..] {
-            progress.say(&format!("recording {}", recording.name));
-            *begun += 1;
-        }
-        let over = self.story.recordings[*ended..].iter().take_while(|recording| recording.ended.is_some());
-        for recording in over.collect::<Vec<_>>() {
-            let why = recording.why.as_deref().unwrap_or("nobody knows whom");
-            let seconds = recording.ended.unwrap_or(recording.began) - recording.began;
-            progress.say(&format!("recorded {} ({seconds:.1} s, ended by {why})", recording.name));
-            *ended += 1;
-        }
-    }
-
-    fn look_to_the_end(&mut self) -> io::Result<()> {
-        while self.look()? {}
-        Ok(())
-    }
-
-    fn finish(self) -> Story {
-        self.story
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod argv;
 mod devices;
+mod ended;
 mod failure;
 mod finished;
 mod manifest;
@@ -13,6 +14,7 @@ pub mod snapshot;
 mod sound;
 mod verify;
 
+pub use self::ended::EndedBy;
 pub use self::failure::{Failure, PluginName, Reason};
 pub use self::finished::{Trace, TraceError};
 pub use self::manifest::{

@@ -6,6 +6,7 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+use crate::ended::EndedBy;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -124,8 +125,8 @@ pub struct Arguments {
 pub struct Recording {
     /// Guest instructions.
     pub instructions: u64,
-    /// Why it ended: `guest` when the command did, else recctrl's reason.
-    pub ended: String,
+    /// Who ended it: the guest when the command did.
+    pub ended: EndedBy,
     /// Size of the snapshot.
     pub snapshot_bytes: u64,
     /// Size of the log.
@@ -295,7 +296,7 @@ pub(crate) mod tests {
             exit_status: Some(3),
             recording: Recording {
                 instructions: 7,
-                ended: "guest".into(),
+                ended: EndedBy::Guest,
                 snapshot_bytes: 5,
                 log_bytes: 5,
                 locked: true,

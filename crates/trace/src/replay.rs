@@ -1,28 +1,31 @@
 //! One replay of a recording, which is checked before PANDA sees it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::failure::{Failure, Said};
 use crate::names::{log_name, snapshot_name};
 use crate::sound::check_recording;
 use machine::Interrupt;
-use machine::{Machine, Process, ProcessError, shell};
+use machine::life::{Cut, Ended, GRACE, Output, Plan, Rules, Way};
+use machine::{Machine, ProcessError, shell};
 use panda_host::Panda;
 use panda_host::confine::Sandbox;
 
 /// PANDA prints a line for each percent: silent for so long, it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often an interrupt is looked for.
-const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// How a replay's machine lives: it keeps nothing, so there is nothing to wait for when it is cut short.
+const RULES: Rules = Rules { silence: Some(PATIENCE), end: Way::Kill(GRACE), ..Rules::OPEN };
+/// How much of what PANDA says may wait for whoever hears it, in pieces.
+const WAITING: usize = 64;
 
 /// Why a replay could not be tried.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +114,8 @@ pub struct Step {
     pub percent: f64,
 }
 
-/// Replays a recording, unless that could harm PANDA; each line of PANDA's output goes to `hear`, as it comes.
+/// Replays a recording, unless that could harm PANDA; each line of PANDA's output goes to `hear`, as it comes. While that
+/// takes its time PANDA waits, but an interrupt is heard.
 pub fn replay(
     what: &ReplayOf<'_>,
     interrupt: &Interrupt,
@@ -123,39 +127,31 @@ pub fn replay(
         return Ok(done(Some(unsound.into())));
     }
     let watched = !what.more.is_empty();
-    let (mut output, terminal) = pseudo_terminal()?;
+    let (from, terminal) = pseudo_terminal()?;
     let mut command = what.command();
     command.stdout(terminal.try_clone()?).stderr(terminal);
-    let mut process = Process::start(command, what.work, what.sandbox())?;
+    let (to, said) = sync_channel(WAITING);
+    let mut plan = Plan::apart(command, what.sandbox(), what.work, RULES);
+    plan.output = Some(Output { from, to });
 
     let mut lines = Lines::default();
-    let mut heard = Instant::now();
-    let mut buffer = [0; 4096];
-    while heard.elapsed() < PATIENCE {
-        if interrupt.is_set() {
-            process.kill()?;
-            return Err(ReplayError::Interrupted);
+    // The thread that starts PANDA stays until it has ended, whatever `hear` waits for.
+    let lived = thread::scope(|scope| {
+        let machine = scope.spawn(|| plan.live(interrupt, &mut ()));
+        for piece in said {
+            for line in lines.take(&piece) {
+                hear(Line { text: &line, step: step(&line) });
+            }
         }
-        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&TICK)) {
-            Ok(0) | Err(Errno::INTR) => continue,
-            polled => polled.map_err(io::Error::from)?,
-        };
-        let read = match output.read(&mut buffer) {
-            // What reading from a terminal gives once nobody has its other end any more.
-            Err(error) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => 0,
-            read => read?,
-        };
-        if read == 0 {
-            let status = process.wait()?;
-            return Ok(done(lines.said.failure(status, watched)));
-        }
-        heard = Instant::now();
-        for line in lines.take(&buffer[..read]) {
-            hear(Line { text: &line, step: step(&line) });
-        }
+        machine.join()
+    });
+    // A thread that panicked has said why.
+    let lived = lived.map_err(|_| io::Error::from(io::ErrorKind::Other))??;
+    match lived.ended {
+        Ended::Cut(Cut::Interrupt) => Err(ReplayError::Interrupted),
+        Ended::Cut(Cut::Silence) => Ok(done(Some(lines.said.hung(PATIENCE.as_secs(), watched)))),
+        Ended::Itself | Ended::Done | Ended::Cut(_) => Ok(done(lines.said.failure(lived.status, watched))),
     }
-    process.kill()?;
-    Ok(done(Some(lines.said.hung(PATIENCE.as_secs(), watched))))
 }
 
 /// A terminal for PANDA, to which it writes line by line; into a pipe it would write in blocks.

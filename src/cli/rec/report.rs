@@ -73,7 +73,7 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
         ("trace", Some(folder.display().to_string())),
         ("exit status", (!manifest.command.is_empty()).then_some(status)),
         ("instructions", Some(recording.instructions.to_string())),
-        ("ended by", Some(recording.ended.clone())),
+        ("ended by", Some(recording.ended.to_string())),
         ("PANDA", crash),
         ("attempts", attempts(&recording.attempts)),
         ("snapshot", Some(HumanBytes(recording.snapshot_bytes).to_string())),
