@@ -21,10 +21,11 @@ mod refusal;
 use std::{
     error::Error,
     ffi::{CStr, c_int, c_void},
+    sync::OnceLock,
 };
 
 use panda_plugin::{
-    Arguments, Handle, Shared, Unfit, symbols,
+    Arguments, Handle, Shared, Unfit, guarded, symbols,
     sys::{CPUState, gate},
 };
 use parking_lot::Mutex;
@@ -45,10 +46,12 @@ struct Instance {
     plugin: Plugin<*mut CPUState>,
     gate: Gate,
     registers: Mutex<RegisterFile>,
-    kicker: Option<&'static Kicker>,
 }
 
 static INSTANCE: Shared<Instance> = Shared::new();
+
+/// Apart from the plugin, for its thread has to end with the processor whatever becomes of the plugin.
+static KICKER: OnceLock<&Kicker> = OnceLock::new();
 
 /// PANDA's entry: false, with a reason on standard error, when recordings can't be promised.
 ///
@@ -63,12 +66,10 @@ pub unsafe extern "C" fn init_plugin(handle: *mut c_void) -> bool {
 /// PANDA's exit: it has ended a recording that was on.
 #[unsafe(no_mangle)]
 pub extern "C" fn uninit_plugin(_handle: *mut c_void) {
-    INSTANCE.with((), |instance| {
-        if let Some(kicker) = instance.kicker {
-            kicker.end();
-        }
-        instance.plugin.shutdown();
-    });
+    if let Some(kicker) = KICKER.get() {
+        guarded((), || kicker.end());
+    }
+    INSTANCE.with((), |instance| instance.plugin.shutdown());
 }
 
 #[expect(clippy::disallowed_macros, reason = "no guest runs yet")]
@@ -94,14 +95,13 @@ fn load(handle: Handle, arguments: &Arguments) -> Result<Option<Instance>, Box<d
     let gate = Gate::install(handle, &symbols, hypercall)?;
     let plugin = Plugin::new(panda, &options, folder, events);
     plugin.loaded();
-    let kicker = if options.kick {
-        Kicker::install(handle, &symbols)
-            .inspect_err(|unfit| log::warn!("a guest that is never idle may hang this PANDA: {unfit}"))
-            .ok()
-    } else {
-        None
-    };
-    Ok(Some(Instance { plugin, gate, registers, kicker }))
+    if options.kick {
+        match Kicker::install(handle, &symbols) {
+            Ok(kicker) => _ = KICKER.set(kicker),
+            Err(unfit) => log::warn!("a guest that is never idle may hang this PANDA: {unfit}"),
+        }
+    }
+    Ok(Some(Instance { plugin, gate, registers }))
 }
 
 /// A hypercall that may be ours, from the gate.
