@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use guest::bootstrap;
@@ -21,7 +22,7 @@ const DISK: u64 = 512 * MIB;
 const MEMORY: u64 = 400 * MIB;
 
 /// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
     /// Nothing to do.
@@ -33,7 +34,7 @@ enum State {
 }
 
 /// One thing that recording needs, or profits from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Check {
     name: &'static str,
     state: State,
@@ -41,12 +42,12 @@ struct Check {
     found: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 /// What `--json` prints.
-#[derive(Debug, Serialize)]
-struct Report {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(super) struct Report {
     target: Target,
     ready: bool,
     checks: Vec<Check>,
@@ -69,8 +70,8 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             State::Missing => "missing",
         };
         writeln!(out, "{state:<8} {:<11} {}", check.name, check.found)?;
-        if let Some(mend) = &check.mend {
-            writeln!(out, "{:21}{mend}", "")?;
+        if let Some(fix) = &check.fix {
+            writeln!(out, "{:21}{fix}", "")?;
         }
     }
     let verdict = if report.ready { "can record" } else { "cannot yet record" };
@@ -86,7 +87,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
         Err(PandaError::NotFound { .. }) => {
             vec![missing("panda", "none installed, and none on PATH".to_owned(), install(target))]
         }
-        Err(error) => vec![missing("panda", error.to_string(), mend(&context.selection, target))],
+        Err(error) => vec![missing("panda", error.to_string(), fix(&context.selection, target))],
     });
     let starts = checks.iter().all(|check| check.state != State::Missing);
     for (name, file) in [("plugin", RECCTRL), ("agent", "recctrlu")] {
@@ -124,7 +125,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
                 name: tool,
                 state: State::Warning,
                 found: format!("none; `{user}` needs it"),
-                mend: Some(format!("apt-get install {package}")),
+                fix: Some(format!("apt-get install {package}")),
             },
         });
     }
@@ -136,16 +137,16 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
 }
 
 fn pip(has_panda: bool) -> Check {
-    let mend = "apt-get install python3-pip".to_owned();
+    let fix = "apt-get install python3-pip".to_owned();
     match panda_host::pip() {
         Some(pip) => ok("pip", pip.join(" ")),
         None if has_panda => Check {
             name: "pip",
             state: State::Warning,
             found: "none; it is needed only to install PANDA".to_owned(),
-            mend: Some(mend),
+            fix: Some(fix),
         },
-        None => missing("pip", "none; it is needed to install PANDA".to_owned(), mend),
+        None => missing("pip", "none; it is needed to install PANDA".to_owned(), fix),
     }
 }
 
@@ -173,12 +174,12 @@ fn builder(panda: &Panda) -> Option<Check> {
         name: "builder",
         state: State::Warning,
         found: format!("PANDA would load {}, which other users of this machine can make", exposed.display()),
-        mend: Some("start it through pandacap, which prevents that, or with -no-user-config".to_owned()),
+        fix: Some("start it through pandacap, which prevents that, or with -no-user-config".to_owned()),
     })
 }
 
 /// What to do about a PANDA that was found and is of no use.
-fn mend(selection: &Selection, target: Target) -> String {
+fn fix(selection: &Selection, target: Target) -> String {
     match selection.panda {
         Some(_) => "name another PANDA, or none: take away --panda or $PANDA_PATH".to_owned(),
         None => install(target),
@@ -213,7 +214,7 @@ fn disk(home: &Path) -> Check {
         Ok(free) => free,
         Err(error) => {
             let found = format!("cannot tell how much room {} has: {error}", there.display());
-            return Check { name: "disk", state: State::Warning, found, mend: None };
+            return Check { name: "disk", state: State::Warning, found, fix: None };
         }
     };
     let found = format!("{} MiB free in {}", free / MIB, there.display());
@@ -233,9 +234,9 @@ fn memory() -> Check {
         Some(free) => (State::Ok, format!("{} MiB available", free / MIB)),
         None => (State::Warning, "cannot tell how much is available".to_owned()),
     };
-    let mend =
+    let fix =
         (state == State::Missing).then(|| format!("end other programs: {} MiB are needed", MEMORY / MIB));
-    Check { name: "memory", state, found, mend }
+    Check { name: "memory", state, found, fix }
 }
 
 fn kvm() -> Check {
@@ -250,7 +251,7 @@ fn confinement() -> Check {
             name: "confinement",
             state: State::Warning,
             found: format!("the kernel cannot keep PANDA from {missing}"),
-            mend: Some("use a Linux kernel of 6.12 or newer, with Landlock and seccomp".to_owned()),
+            fix: Some("use a Linux kernel of 6.12 or newer, with Landlock and seccomp".to_owned()),
         },
     }
 }
@@ -260,11 +261,11 @@ fn on_path(tool: &str, path: Option<&OsStr>) -> Option<PathBuf> {
 }
 
 fn ok(name: &'static str, found: String) -> Check {
-    Check { name, state: State::Ok, found, mend: None }
+    Check { name, state: State::Ok, found, fix: None }
 }
 
-fn missing(name: &'static str, found: String, mend: String) -> Check {
-    Check { name, state: State::Missing, found, mend: Some(mend) }
+fn missing(name: &'static str, found: String, fix: String) -> Check {
+    Check { name, state: State::Missing, found, fix: Some(fix) }
 }
 
 fn install(target: Target) -> String {

@@ -6,6 +6,7 @@
 use std::error::Error as _;
 use std::process::ExitCode;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use guest::bootstrap::BootstrapError;
@@ -19,7 +20,7 @@ use trace::{Failure, Reason, ReplayError};
 use super::error::{Error, NewError, PluginError, ReadError, ReplayTraceError};
 
 /// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum Exit {
@@ -46,12 +47,12 @@ impl From<Exit> for ExitCode {
 }
 
 /// What `--json` prints in place of a result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct Report {
     error: Told,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Told {
     code: u8,
     kind: Exit,

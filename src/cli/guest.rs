@@ -1,14 +1,15 @@
 //! `pandacap guest`: what was typed, and how the answer is printed.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{Subcommand, ValueEnum};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use indicatif::HumanBytes;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use guest::{
     Guest, GuestError, GuestManifest, Import, Listed, Origin, Sign, WarmKey, debian, import, remove, shell,
@@ -190,7 +191,7 @@ impl Command {
             Command::Shrink { name, force } => {
                 let guest = Guest::open(&context.home, &name)?;
                 let (before, after) = shrink(guest, &context.home, force, &context.progress)?;
-                let sizes = json!({ "guest": name, "bytes_before": before, "bytes": after });
+                let sizes = Shrunk { guest: &name, bytes_before: before, bytes: after };
                 context.output.give(&sizes, |out| {
                     writeln!(out, "{name}: {}, was {}", HumanBytes(after), HumanBytes(before))
                 })?;
@@ -257,7 +258,7 @@ fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> 
     guest.forget_stale(&key, &Overlays::of(&context.home)).map_err(GuestError::from)?;
     let bytes = std::fs::metadata(&warm.state)?.len();
     let seconds = began.elapsed().as_secs_f64();
-    let document = json!({ "guest": name, "state": warm.state, "bytes": bytes, "made": made });
+    let document = Warmed { guest: name, state: &warm.state, bytes, made };
     context.output.give(&document, |out| match made {
         true => writeln!(out, "{name} is warm: a state of {}, made in {seconds:.1} s", HumanBytes(bytes)),
         false => writeln!(out, "{name} is warm already: a state of {}", HumanBytes(bytes)),
@@ -270,8 +271,8 @@ fn list(context: &Context) -> Result<(), Error> {
     let documents: Vec<_> = guests
         .iter()
         .map(|(name, guest)| match guest {
-            Ok(guest) => document(guest),
-            Err(error) => json!({ "name": name, "error": error.to_string() }),
+            Ok(guest) => Entry::Guest(Box::new(guest.into())),
+            Err(error) => Entry::Unusable { name: name.clone(), error: error.to_string() },
         })
         .collect();
     context.output.give(&documents, |out| writeln!(out, "{}", table(&guests)))?;
@@ -316,15 +317,58 @@ fn origin(origin: &Origin) -> String {
     }
 }
 
-fn document(guest: &Guest) -> serde_json::Value {
-    let mut value = json!(guest.manifest);
-    value["name"] = json!(guest.name);
-    value["folder"] = json!(guest.folder);
-    value
+/// A guest as `ls`, `inspect`, `build` and `import` give it.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Described {
+    name: String,
+    folder: PathBuf,
+    #[serde(flatten)]
+    manifest: GuestManifest,
+}
+
+impl From<&Guest> for Described {
+    fn from(guest: &Guest) -> Described {
+        let (name, folder) = (guest.name.clone(), guest.folder.clone());
+        Described { name, folder, manifest: guest.manifest.clone() }
+    }
+}
+
+/// One guest of `ls`.
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+pub(super) enum Entry {
+    /// It can be used.
+    Guest(Box<Described>),
+    /// It cannot be used.
+    Unusable {
+        name: String,
+        /// Why not.
+        error: String,
+    },
+}
+
+/// What `warm` gives.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Warmed<'a> {
+    guest: &'a str,
+    /// The file with the machine's state.
+    state: &'a Path,
+    /// Its size.
+    bytes: u64,
+    /// Whether it was made now.
+    made: bool,
+}
+
+/// What `shrink` gives.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Shrunk<'a> {
+    guest: &'a str,
+    bytes_before: u64,
+    bytes: u64,
 }
 
 fn show(guest: &Guest, output: Output) -> io::Result<()> {
-    output.give(&document(guest), |out| describe(guest, out))
+    output.give(&Described::from(guest), |out| describe(guest, out))
 }
 
 fn describe(guest: &Guest, out: &mut impl Write) -> io::Result<()> {

@@ -16,6 +16,8 @@ mod plugin;
 mod progress;
 mod rec;
 mod replay;
+#[cfg(test)]
+mod schema;
 pub mod terminal;
 mod trace;
 mod values;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use panda_host::{Change, Installed, Panda, install};
@@ -67,8 +68,8 @@ impl Command {
 }
 
 /// What `path --json` prints.
-#[derive(Serialize)]
-struct Found<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Found<'a> {
     #[serde(flatten)]
     panda: &'a Panda,
     plugin_dirs: Vec<PathBuf>,
@@ -77,7 +78,7 @@ struct Found<'a> {
 fn tell(one: &Installed, out: &mut impl Write) -> io::Result<()> {
     let what = match one.change {
         Change::Installed => "installed",
-        Change::Mended => "repaired",
+        Change::Repaired => "repaired",
         Change::Unchanged => "nothing to do for",
     };
     let (target, stand_ins) = (one.panda.target, one.stand_ins.len());

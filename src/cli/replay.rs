@@ -10,8 +10,9 @@ use indicatif::HumanCount;
 use machine::Interrupt;
 use panda_host::progress::{Length, Progress};
 use panda_host::{Panda, PluginSpec, Source};
+use schemars::JsonSchema;
 use serde::Serialize;
-use trace::{Failure, Odd, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
+use trace::{Failed, Failure, Odd, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 
 use super::context::Context;
 use super::error::{Error, ReplayTraceError};
@@ -65,12 +66,13 @@ pub struct Args {
     dry_run: bool,
 }
 
-#[derive(Serialize)]
-struct Report<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Report<'a> {
     #[serde(serialize_with = "trace::lossy")]
+    #[schemars(with = "String")]
     trace: &'a PathBuf,
     replayed: bool,
-    failure: Option<String>,
+    failure: Option<Failed>,
     instructions: u64,
     seconds: f64,
 }
@@ -207,7 +209,7 @@ fn report(trace: &Trace, replay: Replay, output: Output) -> io::Result<()> {
     let report = Report {
         trace: &trace.folder,
         replayed: failure.is_none(),
-        failure: failure.as_ref().map(ToString::to_string),
+        failure: failure.as_ref().map(Failed::from),
         instructions,
         seconds,
     };

@@ -1,4 +1,4 @@
-//! The embedded PANDA: installed, found, mended, and honest about the libraries that it lacks.
+//! The embedded PANDA: installed, found, repaired, and honest about the libraries that it lacks.
 
 use std::fs;
 use std::io::Write;
@@ -115,12 +115,12 @@ fn a_corrupted_wheel_is_refused_and_nothing_is_installed() {
 }
 
 #[test]
-fn a_damaged_installation_is_found_by_the_doctor_and_mended_by_installing_again() {
+fn a_damaged_installation_is_found_by_the_doctor_and_repaired_by_installing_again() {
     let home = installed();
     let stand_in = folder(home.path()).join("stand-ins/libprotobuf.so.17");
     fs::remove_file(&stand_in).unwrap();
     assert_eq!(doctor(&mut pandacap(home.path())).1["libraries"], "missing");
-    assert_eq!(install(home.path(), "x86_64")[0]["change"], "mended");
+    assert_eq!(install(home.path(), "x86_64")[0]["change"], "repaired");
     assert!(stand_in.is_file());
     assert_eq!(doctor(&mut pandacap(home.path())).1["libraries"], "ok");
     let told = pandacap(home.path()).arg("doctor").assert();

@@ -19,6 +19,7 @@ use testkit::files::{entries, running_below, script, sha256};
 use testkit::program::{self, home, pandacap, process};
 use testkit::wait::until;
 use testkit::wheel::PANDA;
+use trace::{Event, What};
 
 /// `pandacap rec` into `out`, up to its command.
 fn rec(out: &Path, options: &[&str]) -> Command {
@@ -242,10 +243,38 @@ fn a_trace_that_was_tampered_with_does_not_pass() {
         assert_eq!(found, (4, &json!(true), &replayed), "{report}");
     }
 
-    changed["schema"] = json!(2);
+    changed["schema"] = json!(3);
     fs::write(&manifest, changed.to_string()).unwrap();
     let (code, report) = verify(&trace);
-    assert!(code == 4 && report["problems"][0].as_str().unwrap().contains("schema is 2"), "{report}");
+    assert!(code == 4 && report["problems"][0].as_str().unwrap().contains("schema is 3"), "{report}");
+}
+
+#[test]
+fn a_trace_of_an_earlier_pandacap_is_verified_and_replayed() {
+    let out = out();
+    rec(out.path(), &["--name", "t"]).arg("true").assert().success();
+    let trace = out.path().join("t");
+    let manifest = trace.join("manifest.json");
+    let mut old: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    old["schema"] = json!(1);
+    for field in ["panda_ended", "confinement"] {
+        old.as_object_mut().unwrap().remove(field);
+    }
+    old["verification"]["failure"] = json!("PANDA printed something");
+    fs::write(&manifest, old.to_string()).unwrap();
+    let (code, report) = verify(&trace);
+    assert_eq!((code, &report["replay_ok"]), (0, &json!(true)), "{report}");
+    pandacap(home()).arg("replay").arg(&trace).assert().success();
+}
+
+#[test]
+fn every_event_of_a_recording_is_one_of_the_schemas() {
+    let out = out();
+    rec(out.path(), &["--name", "t"]).arg("true").assert().success();
+    let events = fs::read_to_string(out.path().join("t/events.jsonl")).unwrap();
+    let events: Vec<Event> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(events.len() >= 3, "{events:?}");
+    assert!(events.iter().all(|event| event.what != What::Unknown), "{events:?}");
 }
 
 #[test]

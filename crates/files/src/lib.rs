@@ -4,6 +4,7 @@ mod digest;
 mod durable;
 mod left;
 mod open;
+mod schema;
 mod tail;
 mod text;
 
@@ -11,5 +12,6 @@ pub use self::digest::{FileDigest, sha256};
 pub use self::durable::{replace, sync_folder};
 pub use self::left::{YOUNG, is_left};
 pub use self::open::{copy, open, open_unlinked};
+pub use self::schema::Schema;
 pub use self::tail::Tail;
 pub use self::text::{is_plain, last_lines, line_of, list};

@@ -1,5 +1,6 @@
 //! Getting packages from Debian with the machine's own apt, which checks what it downloads.
 
+use schemars::JsonSchema;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -47,7 +48,7 @@ pub enum AptError {
 }
 
 /// A package that was downloaded and unpacked.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Package {
     /// Its name.
     pub name: String,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use files::Schema;
 use machine::{DiskError, PortError, ProcessError, how_many};
 use rr_log::Target;
 
@@ -88,7 +89,7 @@ pub enum GuestError {
         /// The guest's name.
         name: String,
         /// What it has.
-        schema: u32,
+        schema: Schema,
     },
     /// Its files are not those that were made.
     #[error(

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use files::FileDigest;
+use files::{FileDigest, Schema};
 use machine::{Base, Below, DiskError, Machine};
 
 use crate::apt::Package;
@@ -159,13 +159,9 @@ pub(crate) fn plain(name: &str) -> Result<String, GuestError> {
 }
 
 fn read(name: &str, folder: &Path) -> Result<GuestManifest, GuestError> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        schema: u32,
-    }
     let bad = |what: &dyn std::fmt::Display| damaged(name, folder, format!("{MANIFEST}: {what}"));
     let text = fs::read(folder.join(MANIFEST)).map_err(|error| bad(&error))?;
-    let Version { schema } = serde_json::from_slice(&text).map_err(|error| bad(&error))?;
+    let schema = Schema::of(&text).map_err(|error| bad(&error))?;
     if schema != SCHEMA {
         return Err(GuestError::Schema { name: name.to_owned(), schema });
     }

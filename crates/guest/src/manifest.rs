@@ -4,24 +4,25 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::apt::Package;
-use files::FileDigest;
+use files::{FileDigest, Schema};
 use machine::{Format, Nic, PortForward, Protocol};
 use rr_log::Target;
 
 /// The manifest's name in a guest's folder.
 pub const MANIFEST: &str = "manifest.json";
 /// The version of the schema; a reader refuses every other.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: Schema = Schema::new(2);
 
 /// What a guest says of itself. Files are named as they lie in the guest's folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GuestManifest {
     /// [`SCHEMA`]
-    pub schema: u32,
+    pub schema: Schema,
     /// The guest architecture.
     pub target: Target,
     /// The memory that it is meant to have, in MiB.
@@ -47,7 +48,7 @@ pub struct GuestManifest {
 }
 
 /// A disk image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Disk {
     /// The image's name in the guest's folder, or the whole path of one that was linked.
     pub file: PathBuf,
@@ -58,7 +59,7 @@ pub struct Disk {
 }
 
 /// What tells that a guest has booted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sign {
     /// This text on its first serial port.
@@ -81,7 +82,7 @@ impl Sign {
 }
 
 /// How to log in over SSH.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Login {
     /// As whom.
     pub user: String,
@@ -90,7 +91,7 @@ pub struct Login {
 }
 
 /// Where a guest comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Made from packages.

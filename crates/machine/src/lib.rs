@@ -16,6 +16,7 @@ use std::process::Command;
 
 use panda_host::PluginSpec;
 use panda_host::confine::Sandbox;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::booted::{Console, PANIC, ssh_port};
@@ -36,7 +37,7 @@ const QMP_SOCKET: &str = "qmp.sock";
 ///
 /// Kernel and initramfs are not part of it: they are in the snapshot's memory. Nor is what is on the disk: what
 /// the guest read from it is in the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
     /// Its memory, in MiB.

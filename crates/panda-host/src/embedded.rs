@@ -15,15 +15,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use files::Schema;
 use rr_log::Target;
 
 /// The release of the Python package `pandare` that carries this PANDA: the last one with libpanda in it.
 pub const RELEASE: &str = "0.1.1.5";
 
 /// The layout and the launcher's part of it, as [`Record::schema`] counts them.
-const SCHEMA: u32 = 1;
+const SCHEMA: Schema = Schema::new(1);
 
 /// One installation, complete or not.
 #[derive(Clone, Debug)]
@@ -32,10 +34,10 @@ pub struct Embedded {
 }
 
 /// What `install.json` says about one target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// The version of this format and of the layout around it.
-    pub schema: u32,
+    pub schema: Schema,
     /// The guest architecture.
     pub target: Target,
     /// SHA-256 of the wheel that it came from.
@@ -73,7 +75,7 @@ pub enum RecordError {
         /// The record.
         path: PathBuf,
         /// What it says.
-        found: u32,
+        found: Schema,
     },
 }
 
@@ -150,17 +152,13 @@ impl Embedded {
 
     /// What was installed for a target, if anything.
     pub fn record(&self, target: Target) -> Result<Option<Record>, RecordError> {
-        #[derive(Deserialize)]
-        struct Version {
-            schema: u32,
-        }
         let path = self.record_file(target);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(RecordError::Read { path, error }),
         };
-        let parsed = serde_json::from_slice::<Version>(&bytes).and_then(|version| match version.schema {
+        let parsed = Schema::of(&bytes).and_then(|schema| match schema {
             SCHEMA => serde_json::from_slice(&bytes).map(Ok),
             other => Ok(Err(other)),
         });
@@ -197,7 +195,7 @@ mod tests {
     #[test]
     fn a_record_of_a_later_schema_is_refused_whatever_else_it_says() -> io::Result<()> {
         let (_home, embedded) = home_with(r#"{"schema": 2, "targets": []}"#)?;
-        assert!(matches!(embedded.record(Target::X86_64), Err(RecordError::Schema { found: 2, .. })));
+        assert!(matches!(embedded.record(Target::X86_64), Err(RecordError::Schema { .. })));
         Ok(())
     }
 

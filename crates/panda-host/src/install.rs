@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::builder::{libraries, without_runpath};
@@ -22,19 +23,19 @@ use rr_log::Target;
 const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
 /// What happened to a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
     /// It was not there, or not whole.
     Installed,
     /// It was there, and the stand-ins or the launcher did not fit any more.
-    Mended,
+    Repaired,
     /// It was there and whole.
     Unchanged,
 }
 
 /// One target after the installation.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Installed {
     /// What happened to it.
     pub change: Change,
@@ -126,7 +127,7 @@ pub fn install(
         let (record, changed) = complete(&place, target, confine)?;
         let change = match (absent.contains(&target), changed) {
             (true, _) => Change::Installed,
-            (false, true) => Change::Mended,
+            (false, true) => Change::Repaired,
             (false, false) => Change::Unchanged,
         };
         let stand_ins = record.stand_ins.clone();

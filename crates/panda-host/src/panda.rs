@@ -1,5 +1,6 @@
 //! Finding a PANDA: the embedded one, or one that the user has.
 
+use schemars::JsonSchema;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub struct Selection {
 }
 
 /// Where a PANDA was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// Named with `--panda` or `$PANDA_PATH`.
@@ -38,7 +39,7 @@ pub enum Source {
 }
 
 /// One PANDA for one target, ready to start.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, JsonSchema)]
 pub struct Panda {
     /// The guest architecture that it runs.
     pub target: Target,

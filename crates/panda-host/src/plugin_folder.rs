@@ -10,9 +10,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use files::{FileDigest, list};
+use files::{FileDigest, Schema, list};
 use rr_log::Target;
 
 use crate::dist::Dist;
@@ -22,10 +23,10 @@ use crate::panda::Panda;
 pub const RECCTRL: &str = "panda_recctrl.so";
 
 /// The version of [`Record`].
-const SCHEMA: u32 = 1;
+const SCHEMA: Schema = Schema::new(1);
 
 /// Whose plugin lies in a folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
     /// There is none.
@@ -42,7 +43,7 @@ pub enum Owner {
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     /// The version of this format.
-    schema: u32,
+    schema: Schema,
     /// The version of pandacap.
     version: String,
     /// The plugin that was put in: when the file is another, somebody replaced it.
@@ -77,7 +78,7 @@ impl FolderError {
 }
 
 /// One folder with plugins of one target.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Folder {
     /// The target.
     pub target: Target,

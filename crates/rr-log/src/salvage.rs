@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -70,7 +71,7 @@ fn between_instructions(entry: &Entry) -> bool {
 }
 
 /// What was salvaged.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Salvaged {
     /// The new log.
     pub log: PathBuf,

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek};
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::entry::{Call, Callsite, Direction, EVENTS, Event};
@@ -9,7 +10,7 @@ use super::reader::{Error, Reader};
 use super::timeline::Timeline;
 
 /// The figures of one log.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Summary {
     /// The instruction count of the last entry.
     pub instructions: u64,
@@ -32,7 +33,7 @@ pub struct Summary {
 }
 
 /// How a log ends.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum End {
     /// Properly: the recording can be replayed.
@@ -45,7 +46,7 @@ pub enum End {
 }
 
 /// How many entries, and their length in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Count {
     /// Entries.
     pub entries: u64,
@@ -54,7 +55,7 @@ pub struct Count {
 }
 
 /// What devices moved: how many times, and how many bytes of payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Traffic {
     /// Writes of devices into the guest's memory.
     pub dma: Count,
@@ -71,7 +72,7 @@ pub struct Traffic {
 }
 
 /// The entries of one kind that one place wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Row {
     /// What happened.
     pub kind: &'static str,
@@ -83,7 +84,7 @@ pub struct Row {
 }
 
 /// One stretch of the instruction count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Bucket {
     /// Its first instruction.
     pub from: u64,

@@ -17,7 +17,7 @@ use machine::life::{Bound, Cut};
 use machine::{Base, Interrupt, Overlays};
 use panda_host::progress::Length;
 use trace::{
-    Arguments, DiskId, EndedBy, Manifest, Partial, Recording, ReplayError, ReplayOf, SCHEMA, Seconds,
+    Arguments, DiskId, EndedBy, Failed, Manifest, Partial, Recording, ReplayError, ReplayOf, SCHEMA, Seconds,
     Verification, log_name, replay, snapshot_name,
 };
 
@@ -256,7 +256,7 @@ fn verify(
         at: Timestamp::now(),
         panda: plan.panda.into(),
         replayed: replay.failure.is_none(),
-        failure: replay.failure.map(|failure| failure.to_string()),
+        failure: replay.failure.as_ref().map(Failed::from),
         seconds: replay.seconds,
     }))
 }

@@ -1,7 +1,9 @@
 //! Who ended a recording, in the words of events and manifests.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Who ended a recording.
@@ -45,6 +47,21 @@ impl EndedBy {
         ("shutdown", EndedBy::Shutdown),
         ("died", EndedBy::Died),
     ];
+}
+
+impl JsonSchema for EndedBy {
+    fn schema_name() -> Cow<'static, str> {
+        "EndedBy".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words = EndedBy::WORDS.map(|(word, _)| word);
+        json_schema!({
+            "type": "string",
+            "description": "Who ended a recording. Newer versions may say other words than these.",
+            "examples": words,
+        })
+    }
 }
 
 impl From<String> for EndedBy {

@@ -4,6 +4,9 @@
 use std::fmt;
 use std::process::ExitStatus;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::sound::Unsound;
 
 /// What PANDA prints when the log's last entry was reached as it was recorded.
@@ -53,6 +56,74 @@ pub enum Failure {
         /// What happened.
         how: String,
     },
+}
+
+/// What a failure is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The recording's files could harm PANDA, which was not given them.
+    Refused,
+    /// A plugin did not load.
+    Plugin,
+    /// PANDA does not know the guest's system.
+    Os,
+    /// PANDA died with plugins loaded, and says nothing about the recording.
+    Watched,
+    /// A plugin ended the replay.
+    Stopped,
+    /// The recording does not replay.
+    Diverged,
+    /// An earlier pandacap has not said.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A failure as it stands in JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "Told")]
+pub struct Failed {
+    /// What it is about.
+    pub kind: FailureKind,
+    /// What happened, for people.
+    pub message: String,
+}
+
+/// Earlier pandacaps wrote the message alone.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Told {
+    Message(String),
+    Failed { kind: FailureKind, message: String },
+}
+
+impl From<Told> for Failed {
+    fn from(told: Told) -> Failed {
+        match told {
+            Told::Message(message) => Failed { kind: FailureKind::Unknown, message },
+            Told::Failed { kind, message } => Failed { kind, message },
+        }
+    }
+}
+
+impl From<&Failure> for Failed {
+    fn from(failure: &Failure) -> Failed {
+        let kind = match failure {
+            Failure::Refused(_) => FailureKind::Refused,
+            Failure::Plugin { .. } => FailureKind::Plugin,
+            Failure::Os => FailureKind::Os,
+            Failure::Watched { .. } => FailureKind::Watched,
+            Failure::Stopped => FailureKind::Stopped,
+            Failure::Diverged { .. } => FailureKind::Diverged,
+        };
+        Failed { kind, message: failure.to_string() }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
 }
 
 /// A plugin that failed, and the one that needs it.

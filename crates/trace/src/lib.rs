@@ -3,6 +3,7 @@
 mod argv;
 mod devices;
 mod ended;
+mod events;
 mod failure;
 mod finished;
 mod manifest;
@@ -15,7 +16,8 @@ mod sound;
 mod verify;
 
 pub use self::ended::EndedBy;
-pub use self::failure::{Failure, PluginName, Reason};
+pub use self::events::{Event, What};
+pub use self::failure::{Failed, Failure, FailureKind, PluginName, Reason};
 pub use self::finished::{Trace, TraceError};
 pub use self::manifest::{
     Arguments, Attempts, DiskId, GuestId, MANIFEST, Manifest, ManifestError, Package, PandaEnd, PandaId,

@@ -6,12 +6,14 @@ use std::fmt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-use crate::ended::EndedBy;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::argv;
-use files::FileDigest;
+use crate::ended::EndedBy;
+use crate::failure::Failed;
+use files::{FileDigest, Schema};
 use machine::{Base, Machine};
 use panda_host::Panda;
 use panda_host::confine::Confinement;
@@ -19,14 +21,14 @@ use rr_log::Target;
 
 /// The manifest's name in a trace's folder.
 pub const MANIFEST: &str = "manifest.json";
-/// The version of the schema; a reader refuses every other.
-pub const SCHEMA: u32 = 1;
+/// The version of the schema; a reader takes the older ones too, and refuses every other.
+pub const SCHEMA: Schema = Schema::new(2);
 
 /// What a trace says of itself; `docs/trace-format.md` is the prose twin.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// [`SCHEMA`]
-    pub schema: u32,
+    pub schema: Schema,
     /// The trace's name, which is that of its recording's files too.
     pub name: String,
     /// When the run began.
@@ -48,6 +50,7 @@ pub struct Manifest {
     pub arguments: Arguments,
     /// The command that was recorded; empty when the guest itself began the recording.
     #[serde(with = "argv")]
+    #[schemars(with = "Vec<argv::Argument>")]
     pub command: Vec<OsString>,
     /// The command's exit status as a shell gives it; none when the guest ended before it could be told.
     pub exit_status: Option<u8>,
@@ -68,7 +71,7 @@ pub struct Manifest {
 }
 
 /// Which PANDA.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PandaId {
     /// What it calls itself.
     pub version: String,
@@ -83,7 +86,7 @@ impl From<&Panda> for PandaId {
 }
 
 /// Which guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuestId {
     /// Its name.
     pub name: String,
@@ -94,7 +97,7 @@ pub struct GuestId {
 }
 
 /// A Debian package of which something is in a guest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Package {
     /// Its name.
     pub name: String,
@@ -103,7 +106,7 @@ pub struct Package {
 }
 
 /// Which disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiskId {
     /// The image, to which nothing was written.
     pub base: Base,
@@ -112,7 +115,7 @@ pub struct DiskId {
 }
 
 /// PANDA's arguments, program and firmware left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Arguments {
     /// Those of the recording, in the folder where it was made.
     pub record: Vec<String>,
@@ -121,7 +124,7 @@ pub struct Arguments {
 }
 
 /// What PANDA made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Recording {
     /// Guest instructions.
     pub instructions: u64,
@@ -140,7 +143,7 @@ pub struct Recording {
 }
 
 /// How often something in the guest tried to do what only the agent of a locked recording may.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempts {
     /// To stop the recording.
     #[serde(default)]
@@ -164,7 +167,7 @@ impl Attempts {
 }
 
 /// How long things took, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Seconds {
     /// From the start of PANDA to the first recorded instruction.
     pub boot: f64,
@@ -175,7 +178,7 @@ pub struct Seconds {
 }
 
 /// How a PANDA ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PandaEnd {
     /// By itself, with this exit status.
@@ -213,7 +216,7 @@ impl fmt::Display for PandaEnd {
 }
 
 /// What came of a replay on a PANDA without recctrl.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Verification {
     /// When it ended.
     pub at: Timestamp,
@@ -222,7 +225,7 @@ pub struct Verification {
     /// Whether every instruction was replayed.
     pub replayed: bool,
     /// Why not.
-    pub failure: Option<String>,
+    pub failure: Option<Failed>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -234,23 +237,18 @@ pub enum ManifestError {
     #[error("not a manifest: {0}")]
     Json(#[from] serde_json::Error),
     /// Of another time.
-    #[error("its schema is {0}, and this pandacap reads {SCHEMA} only")]
-    Schema(u32),
+    #[error("its schema is {0}, and this pandacap reads none newer than {SCHEMA}")]
+    Schema(Schema),
     /// A name that would lead out of the trace's folder.
     #[error("it names a file {0:?}, which is not a plain name")]
     Name(String),
 }
 
-#[derive(Deserialize)]
-struct Version {
-    schema: u32,
-}
-
 impl Manifest {
     /// Reads a manifest, whoever wrote it.
     pub fn parse(text: &[u8]) -> Result<Manifest, ManifestError> {
-        let Version { schema } = serde_json::from_slice(text)?;
-        if schema != SCHEMA {
+        let schema = Schema::of(text)?;
+        if !(Schema::new(1)..=SCHEMA).contains(&schema) {
             return Err(ManifestError::Schema(schema));
         }
         let manifest: Manifest = serde_json::from_slice(text)?;
@@ -271,6 +269,7 @@ impl Manifest {
 pub(crate) mod tests {
     use super::*;
     use crate::Trace;
+    use crate::failure::FailureKind;
     use panda_host::confine::{Mode, Part};
     use std::os::unix::ffi::OsStringExt;
 
@@ -310,7 +309,7 @@ pub(crate) mod tests {
                 at: Timestamp::UNIX_EPOCH,
                 panda,
                 replayed: false,
-                failure: Some("it stopped".into()),
+                failure: Some(Failed { kind: FailureKind::Diverged, message: "it stopped".into() }),
                 seconds: 0.2,
             }),
         }
@@ -320,6 +319,21 @@ pub(crate) mod tests {
     fn a_manifest_survives_the_disk_odd_bytes_included() {
         let manifest = example();
         assert_eq!(Manifest::parse(&manifest.to_json().expect("JSON")).expect("parses"), manifest);
+    }
+
+    #[test]
+    fn a_manifest_of_the_first_schema_is_read() {
+        let text = include_bytes!("manifest-1.json");
+        assert_eq!(Schema::of(text).expect("a schema"), Schema::new(1));
+        let manifest = Manifest::parse(text).expect("parses");
+        assert_eq!((manifest.recording.ended, manifest.exit_status), (EndedBy::Guest, Some(0)));
+        assert!(manifest.verification.is_some_and(|done| done.replayed && done.failure.is_none()));
+
+        let failed =
+            String::from_utf8_lossy(text).replace(r#""failure": null"#, r#""failure": "PANDA stopped""#);
+        let manifest = Manifest::parse(failed.as_bytes()).expect("parses");
+        let failure = manifest.verification.and_then(|done| done.failure).expect("a failure");
+        assert_eq!((failure.kind, &*failure.message), (FailureKind::Unknown, "PANDA stopped"));
     }
 
     #[test]
@@ -333,8 +347,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_manifest_of_another_schema_is_refused_whatever_else_it_holds() {
-        let error = Manifest::parse(br#"{ "schema": 2, "new": true }"#).expect_err("refused");
-        assert!(matches!(error, ManifestError::Schema(2)), "{error}");
+        let error = Manifest::parse(br#"{ "schema": 3, "new": true }"#).expect_err("refused");
+        assert!(matches!(error, ManifestError::Schema(_)), "{error}");
     }
 
     #[test]

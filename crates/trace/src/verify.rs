@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use files::FileDigest;
 use machine::Interrupt;
 use panda_host::Panda;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -16,10 +17,11 @@ use crate::names::{log_name, snapshot_name};
 use crate::replay::{Replay, ReplayError, ReplayOf, Step, replay};
 
 /// What came of one trace.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Verdict {
     /// The trace's folder.
     #[serde(serialize_with = "crate::names::lossy")]
+    #[schemars(with = "String")]
     pub trace: PathBuf,
     /// Guest instructions, as the manifest has them.
     pub instructions: Option<u64>,

@@ -25,6 +25,8 @@ use clap::{Arg, ArgAction};
 use self::given::Given;
 pub use self::given::Grammar;
 pub use self::show::ConfigCommand;
+#[cfg(test)]
+pub(super) use self::show::Origin;
 
 /// The option that names the file itself.
 pub const CONFIG_OPTION: &str = "config";

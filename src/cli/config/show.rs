@@ -53,8 +53,8 @@ impl ConfigCommand {
 }
 
 /// One option's value.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-struct Origin {
+#[derive(Clone, Debug, PartialEq, Eq, schemars::JsonSchema, serde::Serialize)]
+pub(in crate::cli) struct Origin {
     /// The subcommands' names; empty for an option of every command.
     command: String,
     /// The option, without its dashes.

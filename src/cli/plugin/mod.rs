@@ -1,7 +1,7 @@
 //! `pandacap plugin`: recctrl in a PANDA's own plugin folder, put in when that PANDA loads it and taken out without a
 //! trace; and plugins of one's own, begun.
 
-mod new;
+pub(super) mod new;
 
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -63,8 +64,8 @@ impl FromStr for Name {
 }
 
 /// What was made.
-#[derive(Serialize)]
-struct Made<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(in crate::cli) struct Made<'a> {
     name: &'a str,
     folder: PathBuf,
     /// What `cargo build --release` will make.

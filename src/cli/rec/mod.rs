@@ -1,6 +1,6 @@
 //! `pandacap rec`: what happens in a guest, recorded as verified traces.
 
-mod report;
+pub(super) mod report;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

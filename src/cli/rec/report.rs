@@ -5,6 +5,7 @@ use std::path::Path;
 
 use comfy_table::{Table, presets::NOTHING};
 use indicatif::HumanBytes;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use run::Kept;
@@ -13,9 +14,10 @@ use trace::{Attempts, Manifest};
 use crate::cli::output::Output;
 use crate::cli::terminal::complain;
 
-#[derive(Serialize)]
-struct Report<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(in crate::cli) struct Report<'a> {
     #[serde(serialize_with = "trace::lossy")]
+    #[schemars(with = "String")]
     trace: &'a Path,
     #[serde(flatten)]
     manifest: &'a Manifest,

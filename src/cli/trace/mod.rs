@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use rr_log::{Reader, Recording, Salvaged, Summary, default_name, salvage};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::plot::plot;
@@ -108,8 +109,8 @@ impl Salvage {
 }
 
 /// What `salvage --json` prints: null where the recording is complete.
-#[derive(Serialize)]
-struct Outcome {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Outcome {
     salvaged: Option<Salvaged>,
 }
 
@@ -148,8 +149,8 @@ fn print_salvaged(salvaged: &Salvaged, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// What `--json` prints: a body with what it is, its version, and the log that it is about.
-#[derive(Serialize)]
-struct Document<'a, T> {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Document<'a, T> {
     schema: &'static str,
     version: u32,
     log: std::borrow::Cow<'a, str>,
