@@ -8,6 +8,7 @@ mod config;
 mod exit;
 mod guest;
 mod help;
+mod house;
 mod images;
 mod panda;
 mod plugin;

@@ -1,0 +1,39 @@
+//! The page on the architecture names every module that there is.
+
+use std::fs;
+use std::path::Path;
+
+use testkit::checkout::root;
+
+/// The modules in a folder of sources: files, and folders with a `mod.rs`.
+fn modules(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let modules = names.filter(|path| match path.is_dir() {
+        true => path.join("mod.rs").exists(),
+        false => path.extension().is_some_and(|extension| extension == "rs"),
+    });
+    let mut names: Vec<String> =
+        modules.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.retain(|name| !matches!(&**name, "lib" | "mod") && !name.ends_with("tests"));
+    names
+}
+
+#[test]
+fn the_page_on_the_architecture_has_a_word_on_every_module() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for package in ["files", "rr-log", "panda-host", "machine", "guest", "trace", "run"] {
+        let title = format!("### `crates/{package}`\n");
+        let (_, section) = page.split_once(&title).unwrap_or_else(|| panic!("no {title}"));
+        let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
+        for module in modules(&root().join("crates").join(package).join("src")) {
+            assert!(
+                section.contains(&format!("`{module}`")),
+                "{package} has {module}, and the page does not"
+            );
+        }
+    }
+    let (_, section) = page.split_once("### `src/cli`\n").unwrap();
+    for module in modules(&root().join("src/cli")) {
+        assert!(section.contains(&format!("`{module}`")), "src/cli has {module}, and the page does not");
+    }
+}
