@@ -1,37 +1,23 @@
 //! Guests: the tiny one made, and kept warm.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use serde_json::Value;
-use testkit::program::{home, pandacap, process};
-use testkit::run;
+use testkit::program::{own_home, pandacap, process};
 
 fn json(home: &Path, arguments: &[&str]) -> Value {
     let output = pandacap(home).arg("--json").args(arguments).assert().success().get_output().stdout.clone();
     serde_json::from_slice(&output).unwrap()
 }
 
-/// A home of its own, for other tests boot the shared tiny guest cold.
-fn warm_home(dir: &Path) -> PathBuf {
-    let own = dir.join("home");
-    pandacap(home()).args(["rec", "--dry-run", "--", "true"]).assert().success();
-    fs::create_dir(&own).unwrap();
-    run(Process::new("cp").arg("-a").arg(home().join("panda")).arg(&own));
-    fs::create_dir(own.join("guests")).unwrap();
-    run(Process::new("cp").arg("-a").arg(home().join("guests/tiny")).arg(own.join("guests")));
-    // Where `scripts/bench runs` was run before.
-    fs::remove_dir_all(own.join("guests/tiny/warm")).ok();
-    own
-}
-
 #[test]
 fn two_first_runs_at_once_make_one_tiny_guest() {
     let dir = tempfile::tempdir().unwrap();
-    let home = warm_home(dir.path());
+    let home = own_home(dir.path());
     fs::remove_dir_all(home.join("guests/tiny")).unwrap();
     let runs = [(); 2].map(|()| {
         let mut rec = process(&home);
@@ -48,7 +34,7 @@ fn two_first_runs_at_once_make_one_tiny_guest() {
 #[test]
 fn a_dry_run_boots_no_machine_to_make_a_state_that_fits() {
     let dir = tempfile::tempdir().unwrap();
-    let home = warm_home(dir.path());
+    let home = own_home(dir.path());
     let warm = home.join("guests/tiny/warm");
     fs::create_dir_all(warm.join("0123456789abcdef")).unwrap();
     let printed = pandacap(&home).args(["rec", "--dry-run", "--", "true"]).assert().success();
@@ -60,7 +46,7 @@ fn a_dry_run_boots_no_machine_to_make_a_state_that_fits() {
 #[test]
 fn a_warm_guest_takes_any_command_and_a_state_that_does_not_fit_is_never_used() {
     let dir = tempfile::tempdir().unwrap();
-    let home = warm_home(dir.path());
+    let home = own_home(dir.path());
     assert_eq!(json(&home, &["guest", "warm", "tiny"])["made"], true);
     assert_eq!(json(&home, &["guest", "warm", "tiny"])["made"], false);
     let rec = |name: &str, more: &[&str], command: &[&str]| {

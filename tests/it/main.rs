@@ -23,5 +23,6 @@ mod recorder;
 mod replay;
 mod runs;
 mod salvage;
+mod stages;
 mod targets;
 mod transcripts;

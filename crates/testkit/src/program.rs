@@ -1,5 +1,6 @@
 //! `pandacap` as its users run it, and the home that most tests share.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Output};
 use std::sync::OnceLock;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::checkout::{self, scratch};
+use crate::run;
 use crate::wheel::wheel;
 
 /// `pandacap`, with its home in `home` and without the PANDA that the machine may have.
@@ -55,6 +57,19 @@ pub fn selection() -> Selection {
 pub fn json(output: &Output) -> Value {
     let said = String::from_utf8_lossy(&output.stderr);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
+}
+
+/// A home in `dir` with PANDA and the tiny guest, which is not warm: other tests boot the shared one cold.
+pub fn own_home(dir: &Path) -> PathBuf {
+    let own = dir.join("home");
+    pandacap(home()).args(["rec", "--dry-run", "--", "true"]).assert().success();
+    fs::create_dir(&own).unwrap();
+    run(Process::new("cp").arg("-a").arg(home().join("panda")).arg(&own));
+    fs::create_dir(own.join("guests")).unwrap();
+    run(Process::new("cp").arg("-a").arg(home().join("guests/tiny")).arg(own.join("guests")));
+    // Where `scripts/bench runs` was run before.
+    fs::remove_dir_all(own.join("guests/tiny/warm")).ok();
+    own
 }
 
 /// A verified trace called `t` of a command in the tiny guest: the folder that it is in, and its own.
