@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: told to whoever waits for something, and to be asked for in between.
+//! Ctrl-C and SIGTERM: told to what waits, and to be asked for in between.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -88,7 +88,7 @@ impl Shared {
     }
 }
 
-/// That an interrupt is told to somebody, until it is dropped.
+/// An interrupt is told until this is dropped.
 #[derive(Debug)]
 pub struct Listening {
     interrupt: Interrupt,

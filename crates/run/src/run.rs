@@ -25,7 +25,7 @@ use crate::shown::Shown;
 use crate::subject::Subject;
 use crate::watch::Watch;
 
-/// A folder that nobody needs after the run.
+/// A folder that is of no use after the run.
 const PLUGINS: &str = "panda-dir";
 /// How long after its boot a guest may take to run its bootstrap disk, which it should have done before.
 const HOOK_PATIENCE: Duration = Duration::from_secs(20);

@@ -44,7 +44,7 @@ impl Shown {
         let _ = self.wake.try_send(());
     }
 
-    /// Has the rest shown. A reader who takes too long for it is left to it.
+    /// Has the rest shown. A reader that takes too long for it is not waited for.
     pub(crate) fn end(self) {
         drop(self.wake);
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_shown_though_nobody_woke_it_for_the_last() {
+    fn all_is_shown_though_it_was_not_woken_for_the_last() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (file, kept) = (dir.path().join("output"), Kept::new());
         thread::scope(|scope| {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_does_not_read_holds_up_nobody_and_loses_nothing() {
+    fn a_reader_that_does_not_read_holds_nothing_up_and_loses_nothing() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let (file, kept) = (dir.path().join("output"), Kept::new());
         let text = "much\n".repeat(1 << 20);

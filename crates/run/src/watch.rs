@@ -107,7 +107,7 @@ impl<'a> Watch<'a> {
         }
         let over = self.story.recordings[*ended..].iter().take_while(|recording| recording.ended.is_some());
         for recording in over.collect::<Vec<_>>() {
-            let by = recording.by.as_ref().map_or("nobody knows whom".to_owned(), EndedBy::to_string);
+            let by = recording.by.as_ref().map_or("an unknown cause".to_owned(), EndedBy::to_string);
             let seconds = recording.ended.unwrap_or(recording.began) - recording.began;
             progress.say(&format!("recorded {} ({seconds:.1} s, ended by {by})", recording.name));
             *ended += 1;

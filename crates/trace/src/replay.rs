@@ -24,7 +24,7 @@ use panda_host::confine::Sandbox;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How a replay's machine lives: it keeps nothing, so there is nothing to wait for when it is cut short.
 const RULES: Rules = Rules { silence: Some(PATIENCE), end: Way::Kill(GRACE), ..Rules::OPEN };
-/// How much of what PANDA says may wait for whoever hears it, in pieces.
+/// How much of what PANDA says may wait to be heard, in pieces.
 const WAITING: usize = 64;
 
 /// Why a replay could not be tried.
@@ -36,7 +36,7 @@ pub enum ReplayError {
     /// Its output cannot be kept.
     #[error("cannot follow PANDA's output: {0}")]
     Output(#[from] io::Error),
-    /// Somebody pressed Ctrl-C.
+    /// Ctrl-C or SIGTERM.
     #[error("interrupted")]
     Interrupted,
 }

@@ -21,7 +21,7 @@ use super::sources::{output, qmp};
 use super::state::{Life, Rules, Way};
 use crate::interrupt::Interrupt;
 
-/// How many events may wait; who has more to tell waits as well.
+/// How many events may wait; a source that has more waits as well.
 const INBOX: usize = 64;
 
 /// What is started, and what is wanted of it.
@@ -39,7 +39,7 @@ pub struct Plan<'a> {
     pub files: &'a [&'a str],
     /// The port of this machine behind which an SSH server answers once the guest has booted.
     pub ssh: Option<u16>,
-    /// What it says, if somebody follows that.
+    /// What it says, if that is followed.
     pub output: Option<Output>,
     /// The file to which its state is saved, if the rules have it so.
     pub state: &'a str,
@@ -59,7 +59,7 @@ pub enum Place<'a> {
 pub struct Output {
     /// Our end of what it writes to.
     pub from: File,
-    /// Who reads it; while that waits, PANDA does, and nothing else. It is closed once all was read, which may be after
+    /// Where it is read; while that is full, PANDA does, and nothing else. It is closed once all was read, which may be after
     /// PANDA's end.
     pub to: SyncSender<Vec<u8>>,
 }
@@ -76,7 +76,7 @@ pub trait Follow {
     fn tell(&mut self, _notice: Notice) {}
 }
 
-/// Who is interested in nothing but the end.
+/// Only the end is of interest.
 impl Follow for () {}
 
 /// How a machine has ended.
@@ -214,7 +214,7 @@ impl Driver<'_> {
             let event = self.pending.pop_front().unwrap_or_else(|| next(&life, began, &events));
             (life, effects) = life.step(began.elapsed(), event);
         };
-        // Who still has something to tell waits no longer.
+        // A source that still has something to tell waits no longer.
         drop(events);
         let status = self.process.status().map_err(ProcessError::Wait)?;
         self.look_to_the_end();

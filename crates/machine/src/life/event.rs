@@ -23,7 +23,7 @@ pub enum Event {
     SaidAll,
     /// PANDA has said something.
     Output,
-    /// What PANDA says waits for whoever reads it: as long as it does, PANDA's silence means nothing.
+    /// What PANDA says waits to be read: as long as it does, PANDA's silence means nothing.
     Held,
     /// PANDA has closed its output, and is about to end.
     Hangup,
@@ -46,7 +46,7 @@ pub enum Event {
 pub enum Effect {
     /// Look at what PANDA has written.
     Look,
-    /// Tell whoever follows the machine, and look for no more signs of a boot.
+    /// Tell what was noticed, and look for no more signs of a boot.
     Tell(Notice),
     /// Save the machine's state; then `Saved` or `NotSaved`.
     Save,
@@ -58,7 +58,7 @@ pub enum Effect {
     Over(Ended),
 }
 
-/// What whoever follows a machine may want to know.
+/// What is noticed of a machine on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The guest has booted.

@@ -12,7 +12,7 @@
 //!                └────── PANDA exits ──────┴──▶ Over      (from every phase)
 //! ```
 //!
-//! The first cause that ends a machine is the one that is told. Deadlines are values: whoever drives the machine asks for
+//! The first cause that ends a machine is the one that is told. Deadlines are values: the driver asks for
 //! the [next one](Life::deadline), and says with an [`Event`] of any kind that it has come. Nothing here reads a clock, a
 //! file or a signal.
 
@@ -167,7 +167,7 @@ impl Life {
     pub fn step(self, at: Duration, event: Event) -> (Life, Vec<Effect>) {
         let (mut next, mut effects) = (self, Vec::new());
         next.take(at, event, &mut effects);
-        // An event comes before the deadlines: it happened before somebody found the time to look at the clock.
+        // An event comes before the deadlines: it had happened before the clock was looked at.
         while let Some(deadline) = next.due(at) {
             next.reach(at, deadline, &mut effects);
         }

@@ -134,7 +134,7 @@ fn a_panda_that_does_not_end_is_killed_after_its_grace_unless_it_may_take_its_ti
 }
 
 #[test]
-fn a_replay_that_is_silent_hangs_unless_nobody_reads_what_it_says() {
+fn a_replay_that_is_silent_hangs_unless_what_it_says_waits_to_be_read() {
     assert_eq!(lived(REPLAY, &[(100, Output), (221, Exited)]), [TOLD, Kill, cut(Cut::Silence)]);
     let read_late = [(1, Held), (1000, Output), (1100, Hangup), (1101, Exited)];
     assert_eq!(lived(REPLAY, &read_late), [TOLD, Over(Ended::Itself)]);
@@ -203,7 +203,7 @@ fn event() -> impl Strategy<Value = Event> {
     ])
 }
 
-/// Events, each so many milliseconds after the one before.
+/// Events, each with the milliseconds since the one before.
 fn events() -> impl Strategy<Value = Vec<(u64, Event)>> {
     prop::collection::vec((0..400u64, event()), 0..40)
 }

@@ -17,7 +17,7 @@ use super::{Inbox, wait};
 use crate::life::event::Event;
 
 /// Files in one folder, which need not be there yet. Each change is told once, until it is [armed](Changes::arm) again:
-/// a guest that writes one byte after the other wakes no one for each.
+/// a guest that writes byte by byte does not wake the driver for each.
 #[derive(Debug)]
 pub(crate) struct Changes {
     inotify: Arc<OwnedFd>,

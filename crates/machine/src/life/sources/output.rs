@@ -1,4 +1,4 @@
-//! What PANDA says, read as it comes and handed on to whoever reads it.
+//! What PANDA says, read as it comes and handed on.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::{Inbox, wait};
 use crate::life::event::Event;
 
-/// Reads `output` to its end and hands it to `reader`, whom PANDA waits for.
+/// Reads `output` to its end and hands it to `reader`; while that is full, PANDA waits.
 pub(crate) fn follow(mut output: File, reader: SyncSender<Vec<u8>>, inbox: Inbox) -> io::Result<()> {
     wait("output", move || {
         let mut buffer = [0; 4096];

@@ -49,7 +49,7 @@ fn answers(port: u16, shared: &Mutex<Option<TcpStream>>, stopped: &Receiver<()>)
     let Ok(mut stream) = TcpStream::connect_timeout(&address, AGAIN) else { return false };
     let Ok(own) = stream.try_clone() else { return false };
     *shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
-    // Whoever stops the probe hangs up after saying so.
+    // The probe is told to stop before its connection is shut down.
     if stopped.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Disconnected) {
         return false;
     }
