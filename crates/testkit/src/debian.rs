@@ -20,11 +20,11 @@ use crate::run;
 /// What a Debian guest is made of, besides Debian.
 const PARTS: [&str; 6] = [
     "guest-agent/recctrlu-setup",
-    "src/bootstrap/guest/pandacap-bootstrap",
-    "src/bootstrap/guest/pandacap-bootstrap.service",
-    "src/guest/debian/customize.sh",
-    "src/guest/debian/init.sh",
-    "src/guest/debian/mod.rs",
+    "crates/guest/src/bootstrap/guest/pandacap-bootstrap",
+    "crates/guest/src/bootstrap/guest/pandacap-bootstrap.service",
+    "crates/guest/src/debian/customize.sh",
+    "crates/guest/src/debian/init.sh",
+    "crates/guest/src/debian/mod.rs",
 ];
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
