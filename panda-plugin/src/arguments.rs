@@ -31,7 +31,7 @@ pub enum BadArguments {
     #[error("PANDA could not read the arguments")]
     Unread,
     /// A name or a value is not UTF-8.
-    #[error("an argument is not text: {0}")]
+    #[error("an argument is not UTF-8")]
     Text(#[from] std::str::Utf8Error),
     /// The plugin has no such argument.
     #[error("{name}: no such argument; -panda {plugin}:help lists them")]

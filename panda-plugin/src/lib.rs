@@ -136,7 +136,9 @@ fn loading(plugin: &'static CStr, body: impl FnOnce() -> Result<(), Box<dyn Erro
     guarded(false, || match body() {
         Ok(()) => true,
         Err(error) => {
-            log::error!("not loaded: {error}");
+            let causes = std::iter::successors(Some(&*error as &dyn Error), |&cause| cause.source());
+            let causes: Vec<String> = causes.map(ToString::to_string).collect();
+            log::error!("not loaded: {}", causes.join(": "));
             false
         }
     })

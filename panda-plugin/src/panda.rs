@@ -33,7 +33,7 @@ pub enum Unfit {
     #[error("this target's registers are not known: x86_64, i386, arm and aarch64 are")]
     Target,
     /// The process can't be searched.
-    #[error("the process can't be searched for PANDA's symbols: {0}")]
+    #[error("the process can't be searched for PANDA's symbols")]
     Process(#[from] libloading::Error),
 }
 

@@ -87,7 +87,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
         Err(PandaError::NotFound { .. }) => {
             vec![missing("panda", "none installed, and none on PATH".to_owned(), install(target))]
         }
-        Err(error) => vec![missing("panda", error.to_string(), fix(&context.selection, target))],
+        Err(error) => vec![missing("panda", files::chain(error), fix(&context.selection, target))],
     });
     let starts = checks.iter().all(|check| check.state != State::Missing);
     for (name, file) in [("plugin", RECCTRL), ("agent", "recctrlu")] {
@@ -95,14 +95,14 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
             Ok(path) => match (&panda, name) {
                 (Ok(panda), "plugin") if starts => match panda.try_recctrl(&path) {
                     Ok(()) => ok(name, format!("{}, and PANDA loads it", path.display())),
-                    Err(error) => missing(name, error.to_string(), "scripts/build".to_owned()),
+                    Err(error) => missing(name, files::chain(&error), "scripts/build".to_owned()),
                 },
                 _ => ok(name, path.display().to_string()),
             },
             Err(DistError::NotFound { .. }) => {
                 missing(name, format!("no {file} for {target} beside pandacap"), "scripts/build".to_owned())
             }
-            Err(error) => missing(name, error.to_string(), "scripts/build".to_owned()),
+            Err(error) => missing(name, files::chain(&error), "scripts/build".to_owned()),
         });
     }
     for tool in ["apt-get", "dpkg-deb"] {
@@ -159,7 +159,7 @@ fn start(home: &Path, panda: &Panda) -> Vec<Check> {
     if checks.iter().all(|check| check.state == State::Ok) {
         checks.push(match panda.start_once() {
             Ok(version) => ok("panda", format!("{} ({version})", panda.program.display())),
-            Err(error) => missing("panda", error.to_string(), install(panda.target)),
+            Err(error) => missing("panda", files::chain(&error), install(panda.target)),
         });
     }
     checks.extend(builder(panda));
@@ -203,7 +203,7 @@ fn libraries(home: &Path, target: Target) -> Check {
             "a library is missing for which a stand-in would not do".to_owned(),
             format!("apt-get install {}", packages.into_iter().collect::<Vec<_>>().join(" ")),
         ),
-        Err(error) => missing("libraries", error.to_string(), install(target)),
+        Err(error) => missing("libraries", files::chain(&error), install(target)),
     }
 }
 

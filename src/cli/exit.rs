@@ -188,7 +188,7 @@ impl From<&RecError> for Exit {
             RecError::Disk(error) => error.into(),
             RecError::Guest(error) => error.into(),
             RecError::Replay(error) => error.into(),
-            RecError::Left { error, .. } => error.as_ref().into(),
+            RecError::Left { source, .. } => source.as_ref().into(),
             RecError::BootstrapFailed { .. } | RecError::NoHook | RecError::Command(_) => Exit::Guest,
             RecError::Agent(_) | RecError::Refused(_) | RecError::Panic(_) | RecError::Boot { .. } => {
                 Exit::Guest
@@ -300,10 +300,10 @@ mod tests {
 
     #[test]
     fn the_same_cause_has_the_same_code_in_every_command() {
-        let mke2fs = || BootstrapError::Program { program: "mke2fs", error: io::ErrorKind::NotFound.into() };
+        let mke2fs = || BootstrapError::Program { program: "mke2fs", source: io::ErrorKind::NotFound.into() };
         let qemu_img = || DiskError::Tool(io::ErrorKind::NotFound.into());
         let tool =
-            ToolError::Start { program: "x".into(), package: "x", error: io::ErrorKind::NotFound.into() };
+            ToolError::Start { program: "x".into(), package: "x", source: io::ErrorKind::NotFound.into() };
         let warm = |error: WarmError| Error::from(GuestError::from(error));
         let missing: [Error; 7] = [
             mke2fs().into(),

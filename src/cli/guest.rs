@@ -24,7 +24,7 @@ use super::error::Error;
 use super::exit::Exit;
 use super::image::ImageArgs;
 use super::output::Output;
-use super::terminal::{self, complain};
+use super::terminal::{self, complain_of};
 use super::values;
 
 /// What can be done about guests.
@@ -272,7 +272,7 @@ fn list(context: &Context) -> Result<(), Error> {
         .iter()
         .map(|(name, guest)| match guest {
             Ok(guest) => Entry::Guest(Box::new(guest.into())),
-            Err(error) => Entry::Unusable { name: name.clone(), error: error.to_string() },
+            Err(error) => Entry::Unusable { name: name.clone(), error: files::chain(error) },
         })
         .collect();
     context.output.give(&documents, |out| writeln!(out, "{}", table(&guests)))?;
@@ -283,7 +283,7 @@ fn list(context: &Context) -> Result<(), Error> {
         terminal::say("there is none yet: `pandacap guest build` and `pandacap guest import` make them");
     }
     for error in guests.into_iter().filter_map(|(_, guest)| guest.err()) {
-        complain(error);
+        complain_of(&error);
     }
     Ok(())
 }

@@ -238,7 +238,7 @@ fn tell(folder: &Path, failure: &Failure) {
             "{folder}: {failure}; whether the recording is sound, `pandacap verify {folder}` tells: it replays it \
              without any"
         )),
-        Failure::Refused(_) => complain(format_args!("{folder}: {failure}")),
+        Failure::Refused(_) => complain(format_args!("{folder}: {}", files::chain(failure))),
         Failure::Diverged { .. } => {
             complain(format_args!("{folder}: the recording does not replay: {failure}"))
         }

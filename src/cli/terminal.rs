@@ -12,14 +12,7 @@ pub fn complain(what: impl Display) {
 
 /// Tells on standard error what failed, and each cause that the message does not have in it yet.
 pub fn complain_of(error: &dyn Error) {
-    let mut message = error.to_string();
-    for cause in std::iter::successors(error.source(), |&cause| cause.source()) {
-        let cause = cause.to_string();
-        if !message.contains(&cause) {
-            message = format!("{message}: {cause}");
-        }
-    }
-    complain(message);
+    complain(files::chain(error));
 }
 
 /// Tells something on standard error.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod chain;
 mod digest;
 mod durable;
 mod left;
@@ -8,6 +9,7 @@ mod schema;
 mod tail;
 mod text;
 
+pub use self::chain::chain;
 pub use self::digest::{FileDigest, sha256};
 pub use self::durable::{replace, sync_folder};
 pub use self::left::{YOUNG, is_left};

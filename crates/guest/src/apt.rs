@@ -9,14 +9,12 @@ use std::process::{Command, Stdio};
 #[derive(Debug, thiserror::Error)]
 pub enum AptError {
     /// A program is not there.
-    #[error(
-        "cannot run {program}: {error}; guests are made from Debian's packages, on Debian or a relative of it"
-    )]
+    #[error("cannot run {program}; guests are made from Debian's packages, on Debian or a relative of it")]
     Run {
         /// Which program.
         program: String,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// apt knows no such package.
     #[error("apt knows no package {0}; try `sudo apt-get update` first")]
@@ -38,12 +36,12 @@ pub enum AptError {
         what: &'static str,
     },
     /// Files could not be handled.
-    #[error("cannot unpack packages in {}: {error}", .folder.display())]
+    #[error("cannot unpack packages in {}", .folder.display())]
     Files {
         /// Where.
         folder: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
 }
 
@@ -73,7 +71,7 @@ pub fn dependency(package: &str, prefix: &str) -> Result<String, AptError> {
 
 /// Downloads `package` and unpacks it into `folder`, which must be there.
 pub fn fetch(package: &str, folder: &Path) -> Result<Package, AptError> {
-    let files = |error| AptError::Files { folder: folder.to_owned(), error };
+    let files = |source| AptError::Files { folder: folder.to_owned(), source };
     let downloads = tempfile::tempdir_in(folder).map_err(files)?;
     run(Command::new("apt-get").args(["download", package]).current_dir(downloads.path())).map_err(
         |error| match error {
@@ -96,9 +94,8 @@ pub fn fetch(package: &str, folder: &Path) -> Result<Package, AptError> {
 }
 
 fn run(command: &mut Command) -> Result<String, AptError> {
-    let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output().map_err(|error| AptError::Run {
-        program: command.get_program().to_string_lossy().into_owned(),
-        error,
+    let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output().map_err(|source| {
+        AptError::Run { program: command.get_program().to_string_lossy().into_owned(), source }
     })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

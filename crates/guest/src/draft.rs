@@ -28,7 +28,7 @@ impl Draft {
     pub(crate) fn claim(home: &Path, name: &str) -> Result<Draft, GuestError> {
         let name = plain(name)?;
         let folder = place(home, &name);
-        let files = |error| GuestError::Files { folder: folder.clone(), error };
+        let files = |source| GuestError::Files { folder: folder.clone(), source };
         let lock = loop {
             fs::create_dir_all(&folder).map_err(files)?;
             let lock = File::open(&folder).map_err(files)?;
@@ -53,7 +53,7 @@ impl Draft {
             opened => opened,
         };
         let _waiting = progress.waiting(&format!("waiting for another pandacap that makes the guest {name}"));
-        opened.and_then(|folder| folder.lock_shared()).map_err(|error| GuestError::Files { folder, error })
+        opened.and_then(|folder| folder.lock_shared()).map_err(|source| GuestError::Files { folder, source })
     }
 
     /// Where its files go.
@@ -62,8 +62,8 @@ impl Draft {
     }
 
     /// An error about its files.
-    pub(crate) fn files(&self, error: io::Error) -> GuestError {
-        GuestError::Files { folder: self.folder.clone(), error }
+    pub(crate) fn files(&self, source: io::Error) -> GuestError {
+        GuestError::Files { folder: self.folder.clone(), source }
     }
 
     /// Gives the guest its name; `manifest` gets the digests of the files. One of that name that is there stays,

@@ -58,7 +58,7 @@ pub enum GuestError {
         traces: usize,
     },
     /// A package is missing.
-    #[error("cannot make the guest: {0}")]
+    #[error("cannot make the guest")]
     Package(#[from] AptError),
     /// A program failed.
     #[error(transparent)]
@@ -73,12 +73,12 @@ pub enum GuestError {
     #[error("making this guest takes root: run the same command with `sudo`, and --home as it is now")]
     Root,
     /// Its folder cannot be used.
-    #[error("cannot use the guest in {}: {error}", .folder.display())]
+    #[error("cannot use the guest in {}", .folder.display())]
     Files {
         /// The guest's folder.
         folder: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// It was made by another version of pandacap.
     #[error(
@@ -123,15 +123,15 @@ pub enum WarmError {
     #[error("PANDA ended while the guest booted:\n{0}")]
     Died(String),
     /// The state was not saved.
-    #[error("PANDA could not save the machine's state: {0}")]
+    #[error("PANDA could not save the machine's state")]
     Save(#[source] io::Error),
     /// Files cannot be handled.
-    #[error("cannot keep a warm state in {}: {error}", .folder.display())]
+    #[error("cannot keep a warm state in {}", .folder.display())]
     Files {
         /// Where.
         folder: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// The disk cannot be used.
     #[error(transparent)]

@@ -38,7 +38,7 @@ impl Guest {
     pub fn open(home: &Path, name: &str) -> Result<Guest, GuestError> {
         let name = plain(name)?;
         let folder = guests(home).join(&name);
-        let files = |error| GuestError::Files { folder: folder.clone(), error };
+        let files = |source| GuestError::Files { folder: folder.clone(), source };
         let lock = match File::open(&folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(GuestError::Unknown { name, guests: guests(home) });
@@ -73,7 +73,7 @@ impl Guest {
         let guests = guests(home);
         let entries = match fs::read_dir(&guests) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(|error| GuestError::Files { folder: guests, error })?,
+            entries => entries.map_err(|source| GuestError::Files { folder: guests, source })?,
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         // What begins with a dot is being made.

@@ -53,7 +53,7 @@ pub fn import(home: &Path, name: &str, what: Import, progress: &dyn Progress) ->
     let draft = Draft::claim(home, name)?;
     let copy = |from: &Option<PathBuf>, to: &str| -> Result<Option<String>, GuestError> {
         let Some(from) = from else { return Ok(None) };
-        let failed = |error| GuestError::Files { folder: from.clone(), error };
+        let failed = |source| GuestError::Files { folder: from.clone(), source };
         files::copy(from, &draft.folder().join(to)).map_err(failed)?;
         Ok(Some(to.to_owned()))
     };
@@ -81,7 +81,7 @@ pub fn import(home: &Path, name: &str, what: Import, progress: &dyn Progress) ->
     };
     formats
         .remember(&base.path, base.format)
-        .map_err(|error| GuestError::Files { folder: home.to_owned(), error })?;
+        .map_err(|source| GuestError::Files { folder: home.to_owned(), source })?;
     draft.finish(manifest, false)
 }
 
@@ -93,7 +93,7 @@ pub fn shrink(
     force: bool,
     progress: &dyn Progress,
 ) -> Result<(u64, u64), GuestError> {
-    let files = |error| GuestError::Files { folder: guest.folder.clone(), error };
+    let files = |source| GuestError::Files { folder: guest.folder.clone(), source };
     let Some((mut disk, image)) = guest.manifest.disk.clone().zip(guest.disk()) else {
         return Err(GuestError::NoDisk(guest.name));
     };
@@ -105,8 +105,8 @@ pub fn shrink(
     // Nobody runs the guest, and nobody is going to until the lock goes.
     let Guest { name, folder, mut manifest, _lock: shared } = guest;
     drop(shared);
-    let lock = File::open(&folder).map_err(|error| GuestError::Files { folder: folder.clone(), error })?;
-    let files = |error| GuestError::Files { folder: folder.clone(), error };
+    let lock = File::open(&folder).map_err(|source| GuestError::Files { folder: folder.clone(), source })?;
+    let files = |source| GuestError::Files { folder: folder.clone(), source };
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => return Err(GuestError::InUse(name)),
         Err(TryLockError::Error(error)) => return Err(files(error)),

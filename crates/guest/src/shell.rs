@@ -30,7 +30,7 @@ pub fn shell(
     let base = warm.as_ref().map(|warm| warm.base(guest)).transpose()?.flatten().unwrap_or(disk);
     let forwards: Vec<_> =
         forwards.iter().map(|forward| forward.ready()).collect::<Result<_, _>>().map_err(WarmError::Port)?;
-    let files = |error: io::Error| GuestError::Files { folder: guest.folder.clone(), error };
+    let files = |source: io::Error| GuestError::Files { folder: guest.folder.clone(), source };
     let folder = tempfile::tempdir().map_err(files)?;
     let _hold = base.hold()?;
     base.overlay(folder.path(), OVERLAY)?;

@@ -27,7 +27,7 @@ pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
         Err(error) => return Err(error),
     }
     let folder = guests(home).join(plain(name)?);
-    let files = |error: io::Error| GuestError::Files { folder: folder.clone(), error };
+    let files = |source: io::Error| GuestError::Files { folder: folder.clone(), source };
     let lock = File::open(&folder).map_err(files)?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => return Err(GuestError::InUse(name.to_owned())),
@@ -43,7 +43,7 @@ pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
 impl Guest {
     /// How many traces have their disks on its image, or on that of a warm state.
     fn traces(&self, home: &Path) -> Result<usize, GuestError> {
-        let files = |error| GuestError::Files { folder: self.folder.clone(), error };
+        let files = |source| GuestError::Files { folder: self.folder.clone(), source };
         let states = fs::read_dir(self.warm_folder()).into_iter().flatten();
         let states = states.filter_map(|state| Some(state.ok()?.path().join(warm::DISK)));
         let disks = self.disk().into_iter().chain(states).filter(|disk| disk.is_file());

@@ -7,14 +7,14 @@ use std::process::{Command, ExitStatus, Stdio};
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// It is not there.
-    #[error("cannot start {program}: {error}; install it with `apt-get install {package}`")]
+    #[error("cannot start {program}; install it with `apt-get install {package}`")]
     Start {
         /// The program.
         program: String,
         /// Debian's package of it.
         package: &'static str,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// It failed.
     #[error("`{command}` failed ({status}):\n  {said}")]
@@ -47,7 +47,7 @@ pub(super) fn run(command: &mut Command) -> Result<Vec<u8>, ToolError> {
     Err(ToolError::Failed { command: words(command), status: output.status, said })
 }
 
-fn start(command: &Command, error: io::Error) -> ToolError {
+fn start(command: &Command, source: io::Error) -> ToolError {
     let program = command.get_program().to_string_lossy().into_owned();
     let package = match program.as_str() {
         "qemu-img" => "qemu-utils",
@@ -57,7 +57,7 @@ fn start(command: &Command, error: io::Error) -> ToolError {
         "zerofree" => "zerofree",
         _ => "what it is in",
     };
-    ToolError::Start { program, package, error }
+    ToolError::Start { program, package, source }
 }
 
 fn words(command: &Command) -> String {

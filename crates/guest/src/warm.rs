@@ -55,7 +55,7 @@ impl Warm {
 /// The disk of a warm state of the guest's.
 fn on_guests(disk: &Path, guest: &Guest) -> Result<Base, DiskError> {
     let own = guest.disk().unwrap_or_default();
-    let own = fs::canonicalize(&own).map_err(|error| DiskError::Unreadable { path: own, error })?;
+    let own = fs::canonicalize(&own).map_err(|source| DiskError::Unreadable { path: own, source })?;
     Base::inspect(disk, Format::Qcow2, Below::Only(&own))
 }
 
@@ -132,7 +132,7 @@ impl Guest {
         interrupt: &Interrupt,
     ) -> Result<Warm, WarmError> {
         let warm = self.warm_folder();
-        let files = |error| WarmError::Files { folder: warm.clone(), error };
+        let files = |source| WarmError::Files { folder: warm.clone(), source };
         fs::create_dir_all(&warm).map_err(files)?;
         let made = tempfile::Builder::new().prefix(".").tempdir_in(&warm).map_err(files)?;
         // Says that somebody makes it: the lock goes with the process.
@@ -191,7 +191,7 @@ impl Guest {
         };
         let mut command = panda.command();
         command.args(key.machine.boot_args(boot, outside)).env_remove("PANDA_DIR");
-        let files = |error| WarmError::Files { folder: folder.to_owned(), error };
+        let files = |source| WarmError::Files { folder: folder.to_owned(), source };
         let log = tempfile::tempfile().map_err(files)?;
         command.stdout(log.try_clone().map_err(files)?).stderr(log);
 
@@ -230,7 +230,7 @@ impl Guest {
     /// on; and what somebody has left who was killed.
     pub fn forget_stale(&self, key: &WarmKey, overlays: &Overlays) -> Result<(), WarmError> {
         let warm = self.warm_folder();
-        let files = |error| WarmError::Files { folder: warm.clone(), error };
+        let files = |source| WarmError::Files { folder: warm.clone(), source };
         let needed = |disk: &Path| -> Result<bool, WarmError> {
             if !disk.is_file() {
                 return Ok(false);

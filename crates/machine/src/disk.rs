@@ -49,15 +49,15 @@ pub enum Below<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// It cannot be read.
-    #[error("cannot read the image {}: {error}", .path.display())]
+    #[error("cannot read the image {}", .path.display())]
     Unreadable {
         /// The image.
         path: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// qemu-img does not start.
-    #[error("cannot start qemu-img: {0}; install Debian's package qemu-utils")]
+    #[error("cannot start qemu-img; install Debian's package qemu-utils")]
     Tool(#[source] io::Error),
     /// qemu-img refuses it.
     #[error("qemu-img cannot {what} {}: {said}", .path.display())]
@@ -103,13 +103,12 @@ pub enum DiskError {
         known: Format,
     },
     /// Its header is none.
-    #[error("the image {} is no qcow2: {error}", .path.display())]
+    #[error("the image {} is not a qcow2 image", .path.display())]
     Malformed {
         /// The image.
         path: PathBuf,
         /// Why.
-        #[source]
-        error: Malformed,
+        source: Malformed,
     },
     /// Its content is elsewhere.
     #[error("the image {} has its content in an external data file, which may be any of yours", .0.display())]
@@ -169,10 +168,10 @@ impl Base {
     /// Looks at the image at `path`: what it is, what it leans on, and whether it is all there. Nothing opens another
     /// file for its sake before that is allowed.
     pub fn inspect(path: &Path, format: Format, below: Below<'_>) -> Result<Base, DiskError> {
-        let unreadable = |error| DiskError::Unreadable { path: path.to_owned(), error };
+        let unreadable = |source| DiskError::Unreadable { path: path.to_owned(), source };
         // A whole path cannot be mistaken for the address of a disk elsewhere, like `nbd:...`.
         let path = fs::canonicalize(path).map_err(unreadable)?;
-        let unreadable = |error| DiskError::Unreadable { path: path.clone(), error };
+        let unreadable = |source| DiskError::Unreadable { path: path.clone(), source };
         let file = files::open(&path).map_err(unreadable)?;
         let metadata = file.metadata().map_err(unreadable)?;
         let mut base = Base {
@@ -257,7 +256,7 @@ impl Base {
     }
 
     fn lock(&self, lock: fn(&File) -> Result<(), TryLockError>, by: &'static str) -> Result<Hold, DiskError> {
-        let unreadable = |error| DiskError::Unreadable { path: self.path.clone(), error };
+        let unreadable = |source| DiskError::Unreadable { path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(unreadable)?;
         match lock(&file) {
             Ok(()) => Ok(Hold(file)),
@@ -272,8 +271,8 @@ fn header(file: File, path: &Path) -> Result<Header, DiskError> {
     let path = || path.to_owned();
     let mut head = Vec::new();
     let read = file.take(LONGEST as u64).read_to_end(&mut head);
-    read.map_err(|error| DiskError::Unreadable { path: path(), error })?;
-    match Header::parse(&head).map_err(|error| DiskError::Malformed { path: path(), error })? {
+    read.map_err(|source| DiskError::Unreadable { path: path(), source })?;
+    match Header::parse(&head).map_err(|source| DiskError::Malformed { path: path(), source })? {
         Header { encrypted: true, .. } => Err(DiskError::Encrypted(path())),
         Header { data_file: true, .. } => Err(DiskError::DataFile(path())),
         Header { news: Some(feature), .. } => Err(DiskError::TooNew { path: path(), feature }),
@@ -298,8 +297,8 @@ fn chain(top: &Path, header: Header, below: Below<'_>) -> Result<Vec<PathBuf>, D
         }
         // QEMU opens it by its name: that has to lead there without links, which could lead elsewhere by then.
         let place = image.parent().unwrap_or(Path::new("/")).join(&name);
-        let there =
-            fs::canonicalize(&place).map_err(|error| DiskError::Unreadable { path: place.clone(), error })?;
+        let there = fs::canonicalize(&place)
+            .map_err(|source| DiskError::Unreadable { path: place.clone(), source })?;
         let allowed = match below {
             Below::Only(only) => there == only,
             _ => there.as_os_str() == place.as_os_str() && there.parent() == top.parent(),
@@ -313,7 +312,7 @@ fn chain(top: &Path, header: Header, below: Below<'_>) -> Result<Vec<PathBuf>, D
         let format =
             format.ok_or_else(|| bad("and does not say the format of that (see `qemu-img rebase -u -F`)"))?;
         let file =
-            files::open(&there).map_err(|error| DiskError::Unreadable { path: there.clone(), error })?;
+            files::open(&there).map_err(|source| DiskError::Unreadable { path: there.clone(), source })?;
         next = match format {
             b"raw" => None,
             b"qcow2" => self::header(file, &there)?.backing,

@@ -82,7 +82,7 @@ impl Formats {
         if let Some(said) = said {
             return Ok(said);
         }
-        let unreadable = |error| DiskError::Unreadable { path: path.to_owned(), error };
+        let unreadable = |source| DiskError::Unreadable { path: path.to_owned(), source };
         let path = fs::canonicalize(path).map_err(unreadable)?;
         let mut head = Vec::new();
         files::open(&path).and_then(|file| file.take(128).read_to_end(&mut head)).map_err(unreadable)?;

@@ -116,13 +116,11 @@ pub struct PortForward {
 
 /// Why a port cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "port {port}/{protocol} of this machine cannot be used ({error}); choose another, or 0 for any that is free"
-)]
+#[error("cannot use port {port}/{protocol} of this machine; choose another, or 0 for any free one")]
 pub struct PortError {
     port: u16,
     protocol: Protocol,
-    error: io::Error,
+    source: io::Error,
 }
 
 impl FromStr for PortForward {
@@ -174,7 +172,7 @@ impl PortForward {
             Protocol::Tcp => TcpListener::bind(address).and_then(|socket| socket.local_addr()),
             Protocol::Udp => UdpSocket::bind(address).and_then(|socket| socket.local_addr()),
         };
-        let bound = bound.map_err(|error| PortError { port, protocol, error })?;
+        let bound = bound.map_err(|source| PortError { port, protocol, source })?;
         Ok(PortForward { host: bound.port(), ..self })
     }
 

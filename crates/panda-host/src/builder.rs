@@ -37,9 +37,10 @@ fn is_exposed(path: &Path) -> bool {
 
 /// A plugin without the path on which it has the loader search for libraries; none where it has no such path.
 pub(super) fn without_runpath(plugin: &Path) -> Result<Option<Vec<u8>>, LoaderError> {
-    let mut data = fs::read(plugin).map_err(|error| LoaderError::Read { path: plugin.to_owned(), error })?;
+    let mut data =
+        fs::read(plugin).map_err(|source| LoaderError::Read { path: plugin.to_owned(), source })?;
     let found = runpath(&data)
-        .map_err(|error| LoaderError::Malformed { path: plugin.to_owned(), error })?
+        .map_err(|source| LoaderError::Malformed { path: plugin.to_owned(), source })?
         .filter(|(_, path)| !path.as_os_str().is_empty());
     let Some((at, _)) = found else { return Ok(None) };
     // Every table of strings begins with the empty one.

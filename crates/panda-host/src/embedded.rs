@@ -54,20 +54,20 @@ pub struct Record {
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The record could not be read.
-    #[error("cannot read {}: {error}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Read {
         /// The record.
         path: PathBuf,
         /// What happened.
-        error: io::Error,
+        source: io::Error,
     },
     /// The record is not what pandacap writes.
-    #[error("{} is damaged: {error}", .path.display())]
+    #[error("{} is damaged", .path.display())]
     Malformed {
         /// The record.
         path: PathBuf,
         /// What is wrong with it.
-        error: serde_json::Error,
+        source: serde_json::Error,
     },
     /// Another pandacap made it.
     #[error("{} has schema {found}, and this pandacap knows {SCHEMA}", .path.display())]
@@ -156,7 +156,7 @@ impl Embedded {
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(RecordError::Read { path, error }),
+            Err(source) => return Err(RecordError::Read { path, source }),
         };
         let parsed = Schema::of(&bytes).and_then(|schema| match schema {
             SCHEMA => serde_json::from_slice(&bytes).map(Ok),
@@ -165,7 +165,7 @@ impl Embedded {
         match parsed {
             Ok(Ok(record)) => Ok(Some(record)),
             Ok(Err(found)) => Err(RecordError::Schema { path, found }),
-            Err(error) => Err(RecordError::Malformed { path, error }),
+            Err(source) => Err(RecordError::Malformed { path, source }),
         }
     }
 }

@@ -72,29 +72,29 @@ pub enum InstallError {
         packages: BTreeSet<&'static str>,
     },
     /// A stand-in could not be made.
-    #[error("cannot make the stand-in for {soname}: {error}")]
+    #[error("cannot make the stand-in for {soname}")]
     StandIn {
         /// For which library.
         soname: String,
         /// What happened.
-        error: object::write::Error,
+        source: object::write::Error,
     },
     /// It was installed and does not start.
     #[error(transparent)]
     Start(PandaError),
     /// A file could not be read or written.
-    #[error("cannot use {}: {error}", .path.display())]
+    #[error("cannot use {}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What happened.
-        error: io::Error,
+        source: io::Error,
     },
 }
 
 impl InstallError {
     fn io(path: &Path) -> impl Fn(io::Error) -> InstallError {
-        move |error| InstallError::Io { path: path.to_owned(), error }
+        move |source| InstallError::Io { path: path.to_owned(), source }
     }
 }
 
@@ -239,7 +239,7 @@ fn complete(place: &Embedded, target: Target, confine: &Settings) -> Result<(Rec
     for stand_in in needed.stand_ins(&libpanda)? {
         let soname = &stand_in.soname;
         let bytes =
-            stand_in.to_elf().map_err(|error| InstallError::StandIn { soname: soname.clone(), error })?;
+            stand_in.to_elf().map_err(|source| InstallError::StandIn { soname: soname.clone(), source })?;
         changed |= put(&folder.join(soname), &bytes, 0o644)?;
     }
     for entry in fs::read_dir(&folder).map_err(InstallError::io(&folder))? {
@@ -263,7 +263,7 @@ fn complete(place: &Embedded, target: Target, confine: &Settings) -> Result<(Rec
     let record = Record::new(target, wheel::SHA256, version, digest, needed.missing);
     let file = place.record_file(target);
     let json =
-        record.to_json().map_err(|error| InstallError::Io { path: file.clone(), error: error.into() })?;
+        record.to_json().map_err(|error| InstallError::Io { path: file.clone(), source: error.into() })?;
     changed |= put(&file, &json, 0o644)?;
     Ok((record, changed))
 }

@@ -41,24 +41,24 @@ const REAL_DEVICE_TREE: (&str, &str) = ("libfdt.so.1", "libfdt1");
 #[derive(Debug, thiserror::Error)]
 pub enum LoaderError {
     /// A library could not be read.
-    #[error("cannot read {}: {error}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Read {
         /// The library.
         path: PathBuf,
         /// What happened.
-        error: io::Error,
+        source: io::Error,
     },
     /// A library is not what it should be.
-    #[error("{} is not a whole shared library: {error}", .path.display())]
+    #[error("{} is not a whole shared library", .path.display())]
     Malformed {
         /// The library.
         path: PathBuf,
         /// What is wrong with it.
-        error: object::read::Error,
+        source: object::read::Error,
     },
     /// The dynamic loader could not be run.
-    #[error("cannot run the dynamic loader {LOADER}: {0}; PANDA needs an x86_64 Linux with glibc")]
-    Loader(io::Error),
+    #[error("cannot run the dynamic loader {LOADER}; PANDA needs an x86_64 Linux with glibc")]
+    Loader(#[source] io::Error),
 }
 
 /// The libraries that one libpanda asks for, as this machine has them.
@@ -216,10 +216,10 @@ fn with_elf<T>(
     path: &Path,
     read: impl FnOnce(&FileHeader64<LittleEndian>, &[u8]) -> object::read::Result<T>,
 ) -> Result<T, LoaderError> {
-    let data = std::fs::read(path).map_err(|error| LoaderError::Read { path: path.to_owned(), error })?;
+    let data = std::fs::read(path).map_err(|source| LoaderError::Read { path: path.to_owned(), source })?;
     FileHeader64::<LittleEndian>::parse(&*data)
         .and_then(|file| read(file, &data))
-        .map_err(|error| LoaderError::Malformed { path: path.to_owned(), error })
+        .map_err(|source| LoaderError::Malformed { path: path.to_owned(), source })
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -87,12 +87,14 @@ pub enum PandaError {
         searched: Vec<PathBuf>,
     },
     /// The embedded PANDA is there and cannot be used.
-    #[error("{error}; mend it with `pandacap panda install --target {target}`")]
+    #[error(
+        "cannot use the embedded PANDA for {target}; repair it with `pandacap panda install --target {target}`"
+    )]
     Embedded {
         /// For which target.
         target: Target,
         /// What is wrong.
-        error: RecordError,
+        source: RecordError,
     },
     /// It must not be started.
     #[error(transparent)]
@@ -123,7 +125,7 @@ impl Panda {
         match embedded.record(target) {
             Ok(Some(record)) => return Ok(Panda::embedded(&embedded, record, confine)),
             Ok(None) => {}
-            Err(error) => return Err(PandaError::Embedded { target, error }),
+            Err(source) => return Err(PandaError::Embedded { target, source }),
         }
         let path = selection.path.iter().flat_map(std::env::split_paths);
         match path.map(|folder| folder.join(program_name(target))).find(|program| program.is_file()) {
@@ -226,7 +228,7 @@ pub(crate) fn version(program: &Path, confine: &Settings) -> Result<String, Pand
     command.args([NO_CONFIGURATION, "-version"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).current_dir("/");
     let child = match Sandbox::of(program, confine).spawn(&mut command) {
-        Err(ConfineError::Start { error, .. }) => return Err(unusable(error.to_string())),
+        Err(ConfineError::Start { source, .. }) => return Err(unusable(source.to_string())),
         spawned => spawned?,
     };
     let output = child.wait_with_output().map_err(|error| unusable(error.to_string()))?;

@@ -41,26 +41,26 @@ pub enum WheelError {
         found: String,
     },
     /// The wheel could not be unpacked.
-    #[error("cannot unpack {}: {error}", .path.display())]
+    #[error("cannot unpack {}", .path.display())]
     Zip {
         /// The wheel.
         path: PathBuf,
         /// What happened.
-        error: zip::result::ZipError,
+        source: zip::result::ZipError,
     },
     /// A file could not be read or written.
-    #[error("cannot use {}: {error}", .path.display())]
+    #[error("cannot use {}", .path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
         /// What happened.
-        error: io::Error,
+        source: io::Error,
     },
 }
 
 impl WheelError {
     fn io(path: &Path) -> impl Fn(io::Error) -> WheelError {
-        move |error| WheelError::Io { path: path.to_owned(), error }
+        move |source| WheelError::Io { path: path.to_owned(), source }
     }
 }
 
@@ -129,7 +129,7 @@ impl Wheel {
         place: &Embedded,
         progress: &dyn Progress,
     ) -> Result<(), WheelError> {
-        let zip = |error| WheelError::Zip { path: self.path.clone(), error };
+        let zip = |source| WheelError::Zip { path: self.path.clone(), source };
         let mut archive = zip::ZipArchive::new(&self.file).map_err(zip)?;
         let mut wanted = Vec::new();
         let mut total = 0;

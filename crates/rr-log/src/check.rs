@@ -36,7 +36,7 @@ pub struct Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// It is not whole.
-    #[error("{0}")]
+    #[error(transparent)]
     Log(#[from] Error),
     /// It has an entry that no recording has.
     #[error("the entry at byte {offset} (instruction {instructions}, {kind}) {fault}")]
@@ -48,7 +48,6 @@ pub enum CheckError {
         /// What it is.
         kind: &'static str,
         /// What is wrong with it.
-        #[source]
         fault: Fault,
     },
 }

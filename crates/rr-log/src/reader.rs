@@ -14,7 +14,7 @@ const HEADER: u64 = 8;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read here.
-    #[error("cannot read it at byte {offset}: {source}")]
+    #[error("cannot read it at byte {offset}")]
     Io {
         /// Where.
         offset: u64,

@@ -39,7 +39,7 @@ pub enum RecordingError {
     #[error("{0} is a packed recording: unpack it first (tar -xzf)")]
     Packed(PathBuf),
     /// A folder that cannot be read.
-    #[error("cannot read the folder {dir}: {source}")]
+    #[error("cannot read the folder {dir}")]
     Io {
         /// The folder.
         dir: PathBuf,

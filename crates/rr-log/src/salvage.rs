@@ -91,7 +91,7 @@ pub struct Salvaged {
 #[derive(Debug, thiserror::Error)]
 pub enum SalvageError {
     /// The log cannot be read.
-    #[error("cannot salvage {log}: {source}")]
+    #[error("cannot salvage {log}")]
     Read {
         /// The log.
         log: PathBuf,
@@ -99,12 +99,12 @@ pub enum SalvageError {
         source: Error,
     },
     /// The log breaks off too early.
-    #[error("nothing to salvage in {log}: {reason}, and no instruction is complete before that")]
+    #[error("nothing to salvage in {log}, where no instruction is complete")]
     Nothing {
         /// The log.
         log: PathBuf,
         /// Why it breaks off.
-        reason: Error,
+        source: Error,
     },
     /// There is no snapshot, or not a whole one.
     #[error("cannot salvage the recording: {path} is missing, and no replay starts without it")]
@@ -113,7 +113,7 @@ pub enum SalvageError {
         path: PathBuf,
     },
     /// A file of the recording is no plain file.
-    #[error("cannot use {path}: {source}; a recording's files are regular ones beside each other")]
+    #[error("cannot use {path}; the files of a recording must be regular files in one folder")]
     Open {
         /// The file.
         path: PathBuf,
@@ -127,7 +127,7 @@ pub enum SalvageError {
         path: PathBuf,
     },
     /// A file cannot be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}")]
     Write {
         /// The file.
         path: PathBuf,
@@ -141,14 +141,14 @@ pub fn salvage(broken: &Recording, name: &OsStr) -> Result<Option<Salvaged>, Sal
     let log = broken.log();
     let failed = |source| SalvageError::Read { log: log.clone(), source };
     let mut reader = match Reader::open(&log) {
-        Err(reason @ Error::CutShort { .. }) => return Err(SalvageError::Nothing { log, reason }),
+        Err(source @ Error::CutShort { .. }) => return Err(SalvageError::Nothing { log, source }),
         reader => reader.map_err(failed)?,
     };
     let (cut, reason) = Cut::find(&mut reader);
     let (cut, reason) = match (cut, reason) {
         (_, None) => return Ok(None),
         (_, Some(error @ (Error::Io { .. } | Error::NotAFile))) => return Err(failed(error)),
-        (None, Some(reason)) => return Err(SalvageError::Nothing { log, reason }),
+        (None, Some(source)) => return Err(SalvageError::Nothing { log, source }),
         (Some(cut), Some(reason)) => (cut, reason),
     };
     let new = broken.beside(name);
@@ -230,10 +230,10 @@ fn fresh_in(dir: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(dir)
 }
 
-fn taken(path: &Path, error: io::Error) -> SalvageError {
-    match error.kind() {
+fn taken(path: &Path, source: io::Error) -> SalvageError {
+    match source.kind() {
         io::ErrorKind::AlreadyExists => SalvageError::Taken { path: path.into() },
-        _ => SalvageError::Write { path: path.into(), source: error },
+        _ => SalvageError::Write { path: path.into(), source },
     }
 }
 

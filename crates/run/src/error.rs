@@ -69,21 +69,21 @@ pub enum RecError {
     #[error("--disk: an image can be booted on x86_64 and i386, and not on {0}")]
     Target(Target),
     /// Something to boot cannot be read.
-    #[error("cannot read {}: {error}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// The image cannot be used.
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// A port cannot be used.
-    #[error("--port-fwd: {0}")]
+    #[error("cannot forward the ports of --port-fwd")]
     Port(#[from] PortError),
     /// A plugin is not there.
-    #[error("--plugin: {0}")]
+    #[error("cannot find what --plugin names")]
     Plugin(#[from] NoPlugin),
     /// The host is full.
     #[error(transparent)]
@@ -107,18 +107,18 @@ pub enum RecError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// The recording cannot be replayed.
-    #[error("cannot verify the recording: {0}")]
+    #[error("cannot verify the recording")]
     Replay(#[from] ReplayError),
     /// Files of the run cannot be handled.
-    #[error("cannot handle the files of the run: {0}")]
+    #[error("cannot handle the files of the run")]
     Files(#[from] io::Error),
     /// Recorded, and not made a trace.
-    #[error("{error}; what was recorded is left in {}", .folder.display())]
+    #[error("cannot make a trace of the recording, which is left in {}", .folder.display())]
     Left {
         /// Where.
         folder: PathBuf,
         /// Why.
-        error: Box<RecError>,
+        source: Box<RecError>,
     },
     /// The guest has no such command.
     #[error("the guest cannot run the command, so nothing was recorded:{0}")]

@@ -54,7 +54,7 @@ impl Run<'_> {
                 Err(error) => Err(error),
             }
         };
-        kept.map_err(|error| RecError::Left { folder: partial.leave(), error: Box::new(error) })
+        kept.map_err(|error| RecError::Left { folder: partial.leave(), source: Box::new(error) })
     }
 
     /// The trace of the command, in the folder of the run itself.
@@ -94,7 +94,7 @@ impl Run<'_> {
             kept.push(match self.manifest(partial.folder(), &name, recording, shared.clone(), interrupt) {
                 Ok(manifest) => self.finish(partial, manifest)?,
                 Err(error) => {
-                    return Err(RecError::Left { folder: partial.leave(), error: Box::new(error) });
+                    return Err(RecError::Left { folder: partial.leave(), source: Box::new(error) });
                 }
             });
         }
@@ -189,13 +189,13 @@ impl Run<'_> {
         if let Some(DiskId { base, delta: Some(_) }) = &manifest.disk {
             // Before the trace is there: maintenance must not miss one.
             if let Err(error) = self.note(base, &manifest.name) {
-                return Err(RecError::Left { folder: partial.leave(), error: Box::new(error) });
+                return Err(RecError::Left { folder: partial.leave(), source: Box::new(error) });
             }
         }
         let left = partial.folder().to_owned();
         match partial.finish(&manifest) {
             Ok(folder) => Ok(Kept { folder, manifest }),
-            Err(error) => Err(RecError::Left { folder: left, error: Box::new(error.into()) }),
+            Err(error) => Err(RecError::Left { folder: left, source: Box::new(error.into()) }),
         }
     }
 

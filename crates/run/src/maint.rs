@@ -60,12 +60,12 @@ pub enum MaintError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// It may not be written to.
-    #[error("cannot write to {}: {error}", .image.display())]
+    #[error("cannot write to {}", .image.display())]
     ReadOnly {
         /// The image.
         image: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// Traces need it as it is.
     #[error(
@@ -79,7 +79,7 @@ pub enum MaintError {
         traces: Vec<PathBuf>,
     },
     /// A port cannot be used.
-    #[error("--port-fwd: {0}")]
+    #[error("cannot forward the ports of --port-fwd")]
     Port(#[from] PortError),
     /// The host is full.
     #[error(transparent)]
@@ -94,7 +94,7 @@ pub enum MaintError {
     #[error("the machine ended with {0}; what it said is above")]
     Failed(ExitStatus),
     /// Its files cannot be handled.
-    #[error("cannot handle files: {0}")]
+    #[error("cannot handle files")]
     Files(#[from] io::Error),
 }
 
@@ -113,7 +113,7 @@ impl Maint {
         let image = &self.image;
         let formats = Formats::of(context.home);
         let base = Base::inspect(&image.disk, formats.decide(&image.disk, image.format)?, image.below)?;
-        let read_only = |error| MaintError::ReadOnly { image: base.path.clone(), error };
+        let read_only = |source| MaintError::ReadOnly { image: base.path.clone(), source };
         OpenOptions::new().read(true).write(true).open(&base.path).map_err(read_only)?;
         // First of all: a run that is about to end is about to leave a trace.
         let _hold = (!self.dry_run).then(|| base.hold_alone()).transpose()?;

@@ -154,7 +154,7 @@ impl Subject {
         let mut file = |name: &str, path: &Option<PathBuf>| -> Result<Option<PathBuf>, RecError> {
             let Some(path) = path else { return Ok(None) };
             let whole = std::path::absolute(path)?;
-            let unreadable = |error| RecError::Unreadable { path: whole.clone(), error };
+            let unreadable = |source| RecError::Unreadable { path: whole.clone(), source };
             files.insert(name.to_owned(), FileDigest::of(&whole).map_err(unreadable)?);
             Ok(Some(whole))
         };

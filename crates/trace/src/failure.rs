@@ -28,7 +28,7 @@ const DIVERGED: [&str; 5] = [
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// PANDA was not given it.
-    #[error("PANDA was not given the recording: {0}")]
+    #[error("PANDA was not given the recording")]
     Refused(#[from] Unsound),
     /// A plugin did not load, so there was no replay.
     #[error("the plugin {plugin} did not load: {reason}")]
@@ -116,7 +116,7 @@ impl From<&Failure> for Failed {
             Failure::Stopped => FailureKind::Stopped,
             Failure::Diverged { .. } => FailureKind::Diverged,
         };
-        Failed { kind, message: failure.to_string() }
+        Failed { kind, message: files::chain(failure) }
     }
 }
 

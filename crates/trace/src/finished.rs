@@ -18,20 +18,20 @@ pub enum TraceError {
     #[error("{} is not a trace: it has no {MANIFEST}; name the folder that `pandacap rec` printed", .0.display())]
     NoManifest(PathBuf),
     /// Its manifest cannot be read.
-    #[error("cannot read {}: {error}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Unreadable {
         /// The manifest.
         path: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// Its manifest is not one.
-    #[error("{}: {error}", .path.display())]
+    #[error("cannot use {}", .path.display())]
     Manifest {
         /// The manifest.
         path: PathBuf,
         /// What is wrong with it.
-        error: ManifestError,
+        source: ManifestError,
     },
     /// PANDA would be told more than what hardware there is.
     #[error(
@@ -61,11 +61,11 @@ impl Trace {
         let path = folder.join(MANIFEST);
         match read(&path).map(|text| Manifest::parse(&text)) {
             Ok(Ok(manifest)) => Ok(Trace { folder: folder.to_owned(), manifest }),
-            Ok(Err(error)) => Err(TraceError::Manifest { path, error }),
+            Ok(Err(source)) => Err(TraceError::Manifest { path, source }),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 Err(TraceError::NoManifest(folder.to_owned()))
             }
-            Err(error) => Err(TraceError::Unreadable { path, error }),
+            Err(source) => Err(TraceError::Unreadable { path, source }),
         }
     }
 

@@ -234,7 +234,7 @@ pub struct Verification {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// Not one of ours.
-    #[error("not a manifest: {0}")]
+    #[error("it is not a manifest")]
     Json(#[from] serde_json::Error),
     /// Of another time.
     #[error("its schema is {0}, and this pandacap reads none newer than {SCHEMA}")]

@@ -26,12 +26,12 @@ pub enum PartialError {
     #[error("{} is what a run that was killed has left; remove it, or choose another --name", .0.display())]
     Left(PathBuf),
     /// The disk refuses.
-    #[error("cannot make the trace in {}: {error}", .folder.display())]
+    #[error("cannot make the trace in {}", .folder.display())]
     Files {
         /// Where.
         folder: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
 }
 
@@ -48,7 +48,7 @@ pub struct Partial {
 impl Partial {
     /// Claims the trace `name` in `out`, which is made when it is not there.
     pub fn claim(out: &Path, name: &str) -> Result<Partial, PartialError> {
-        let files = |error| PartialError::Files { folder: out.to_owned(), error };
+        let files = |source| PartialError::Files { folder: out.to_owned(), source };
         fs::create_dir_all(out).map_err(files)?;
         let (trace, folder) = (out.join(name), out.join(format!(".{name}.partial")));
         if trace.symlink_metadata().is_ok() {
@@ -92,7 +92,7 @@ impl Partial {
     /// Where that fails, what is in it is left, as by [`Partial::leave`].
     pub fn finish(mut self, manifest: &Manifest) -> Result<PathBuf, PartialError> {
         self.left = true;
-        let files = |error| PartialError::Files { folder: self.folder.clone(), error };
+        let files = |source| PartialError::Files { folder: self.folder.clone(), source };
         let text = manifest.to_json().map_err(|error| files(error.into()))?;
         fs::remove_file(self.folder.join(MARK)).map_err(files)?;
         files::sync_folder(&self.folder).map_err(files)?;

@@ -34,7 +34,7 @@ pub enum ReplayError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// Its output cannot be kept.
-    #[error("cannot follow PANDA's output: {0}")]
+    #[error("cannot follow PANDA's output")]
     Output(#[from] io::Error),
     /// Ctrl-C or SIGTERM.
     #[error("interrupted")]

@@ -42,7 +42,7 @@ const SAME_BLOCK: u64 = 0x20;
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// It cannot be read.
-    #[error("cannot read it: {0}")]
+    #[error("cannot read it")]
     Io(#[from] io::Error),
     /// It ends in its middle.
     #[error("it ends at byte {0}, in the middle of something")]

@@ -12,22 +12,20 @@ use rr_log::{CheckError, Limits, Reader, check};
 #[derive(Debug, thiserror::Error)]
 pub enum Unsound {
     /// Its log.
-    #[error("{}: {error}", .path.display())]
+    #[error("{} is not sound", .path.display())]
     Log {
         /// The log.
         path: PathBuf,
         /// What is wrong with it.
-        #[source]
-        error: CheckError,
+        source: CheckError,
     },
     /// Its snapshot.
-    #[error("{}: {error}", .path.display())]
+    #[error("{} is not sound", .path.display())]
     Snapshot {
         /// The snapshot.
         path: PathBuf,
         /// What is wrong with it.
-        #[source]
-        error: SnapshotError,
+        source: SnapshotError,
     },
     /// PANDA would take an archive instead.
     #[error("{}: PANDA would replay this archive instead of the trace's files", .0.display())]
@@ -44,9 +42,9 @@ pub(super) fn check_recording(recording: &Path, target: Target, machine: &Machin
     let limits = Limits::of(target, machine.memory_mib, &machine.more);
     let checked =
         Reader::open(&path).map_err(CheckError::from).and_then(|mut reader| check(&mut reader, &limits));
-    checked.map_err(|error| Unsound::Log { path, error })?;
+    checked.map_err(|source| Unsound::Log { path, source })?;
     let path = recording.with_file_name(snapshot_name(&name));
     let pc = matches!(target, Target::X86_64 | Target::I386);
     let expected = Expected { memory_mib: machine.memory_mib, usual: pc && machine.more.is_empty() };
-    check_file(&path, expected).map_err(|error| Unsound::Snapshot { path, error })
+    check_file(&path, expected).map_err(|source| Unsound::Snapshot { path, source })
 }

@@ -62,7 +62,7 @@ pub fn expand(folder: PathBuf) -> Vec<PathBuf> {
 pub fn unreadable(trace: PathBuf, error: &TraceError) -> Verdict {
     let problem = match error {
         TraceError::NoManifest(_) => format!("not a trace: it has no {MANIFEST}"),
-        error => error.to_string(),
+        error => files::chain(error),
     };
     let problems = vec![problem];
     Verdict { trace, instructions: None, digests_ok: false, replay_ok: None, seconds: None, problems }
@@ -89,7 +89,7 @@ pub fn verify(
     let machine = match trace.machine(trusted) {
         Ok(machine) => Some(machine).filter(|_| verdict.digests_ok),
         Err(error) => {
-            verdict.problems.push(error.to_string());
+            verdict.problems.push(files::chain(&error));
             None
         }
     };
@@ -111,7 +111,7 @@ pub fn verify(
             verdict.replay_ok = Some(failure.is_none());
             verdict.seconds = Some(seconds);
         }
-        verdict.problems.extend(failure.map(|failure| failure.to_string()));
+        verdict.problems.extend(failure.map(|failure| files::chain(&failure)));
     }
     Ok(verdict)
 }

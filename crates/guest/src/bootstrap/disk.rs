@@ -150,7 +150,7 @@ impl Content {
 /// not do, and debugfs exits with 0 all the same.
 fn run(program: &'static str, command: &mut Command, out: &Path) -> Result<(), BootstrapError> {
     command.env("MKE2FS_CONFIG", "/dev/null").env("E2FSPROGS_FAKE_TIME", TIME).env("SOURCE_DATE_EPOCH", TIME);
-    let output = output(program, command).map_err(|error| BootstrapError::Program { program, error })?;
+    let output = output(program, command).map_err(|source| BootstrapError::Program { program, source })?;
     let said = String::from_utf8_lossy(&output.stderr);
     let complaints: Vec<&str> =
         said.lines().filter(|line| !line.is_empty() && !line.starts_with("debugfs 1.")).collect();

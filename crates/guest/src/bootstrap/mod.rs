@@ -73,14 +73,14 @@ pub enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum BootstrapError {
     /// A file or folder cannot be used.
-    #[error("cannot {what} {}: {error}", .path.display())]
+    #[error("cannot {what} {}", .path.display())]
     File {
         /// What was tried.
         what: &'static str,
         /// With what.
         path: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// The folder has no scripts.
     #[error("{} is no bootstrap folder: it has no scripts folder; `pandacap bootstrap new DIR` makes an example", .0.display())]
@@ -142,12 +142,12 @@ pub enum BootstrapError {
         what: String,
     },
     /// A program is missing.
-    #[error("cannot run {program}: {error}; install e2fsprogs (`apt-get install e2fsprogs`)")]
+    #[error("cannot run {program}; install e2fsprogs (`apt-get install e2fsprogs`)")]
     Program {
         /// Which.
         program: &'static str,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
     /// A program failed.
     #[error("{program} cannot make the disk {}: {said}", .path.display())]
@@ -165,6 +165,6 @@ impl BootstrapError {
     /// For `map_err`: `what` could not be done with `path`.
     pub fn file(what: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> BootstrapError {
         let path = path.to_owned();
-        move |error| BootstrapError::File { what, path, error }
+        move |source| BootstrapError::File { what, path, source }
     }
 }

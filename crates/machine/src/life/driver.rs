@@ -95,13 +95,13 @@ pub enum ProcessError {
     #[error(transparent)]
     Start(#[from] ConfineError),
     /// It started, and the system does not tell what becomes of it.
-    #[error("cannot wait for PANDA: {0}")]
+    #[error("cannot wait for PANDA")]
     Wait(#[source] io::Error),
     /// What it writes cannot be read.
-    #[error("cannot follow what PANDA writes: {0}")]
+    #[error("cannot follow what PANDA writes")]
     Follow(#[source] io::Error),
     /// The machine's state was not saved.
-    #[error("PANDA could not save the machine's state: {0}")]
+    #[error("PANDA could not save the machine's state")]
     Save(#[source] io::Error),
 }
 

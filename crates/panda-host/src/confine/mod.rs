@@ -83,12 +83,12 @@ pub enum ConfineError {
     #[error("an argument of PANDA's has a zero byte in it")]
     Argument(#[from] std::ffi::NulError),
     /// It did not start.
-    #[error("cannot start {}: {error}", .program.display())]
+    #[error("cannot start {}", .program.display())]
     Start {
         /// The program.
         program: PathBuf,
         /// What the system says.
-        error: io::Error,
+        source: io::Error,
     },
 }
 

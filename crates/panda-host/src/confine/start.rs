@@ -32,8 +32,8 @@ impl Sandbox {
                 }
                 let mut secret = Secret::default();
                 for part in &mut secret {
-                    *part =
-                        random().map_err(|error| ConfineError::Start { program: program.clone(), error })?;
+                    *part = random()
+                        .map_err(|source| ConfineError::Start { program: program.clone(), source })?;
                 }
                 let filters = match calls::supported() {
                     true => Some(calls::filters(&self.sockets, secret).map_err(ConfineError::Calls)?),
@@ -48,7 +48,7 @@ impl Sandbox {
         // SAFETY: between fork and exec only async-signal-safe calls are sound; `enter` makes system calls on what was
         // prepared before, and allocates nothing.
         unsafe { command.pre_exec(move || image.enter()) };
-        command.spawn().map_err(|error| ConfineError::Start { program, error })
+        command.spawn().map_err(|source| ConfineError::Start { program, source })
     }
 }
 
