@@ -1,4 +1,4 @@
-//! The program: reads the command line and leaves the rest to the library.
+//! The program: reads the command line, runs the command and reports its errors.
 
 mod cli;
 
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says why nothing is done; help is given where that was asked for.
+/// Reports a command line that cannot be run, or prints the help that it asks for.
 fn unread(error: &ReadError, json: bool) -> ExitCode {
     match error {
         ReadError::Typed(help) if !help.use_stderr() => help.exit(),
@@ -49,7 +49,7 @@ fn unread(error: &ReadError, json: bool) -> ExitCode {
 fn report(json: bool, report: &Report) {
     let text = serde_json::to_string_pretty(report).unwrap_or_default();
     if json {
-        // Without a reader, the exit code has to do.
+        // If nothing reads standard output, the exit code has to suffice.
         let _ = writeln!(terminal::out(), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! `pandacap bootstrap`: making a bootstrap folder, and showing what it becomes.
+//! `pandacap bootstrap`: creates a bootstrap folder, and shows what it renders to.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,19 +12,19 @@ use super::error::Error;
 use super::exit::Exit;
 use super::{terminal, values};
 
-/// What can be done with a bootstrap folder.
+/// The subcommands of `bootstrap`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a bootstrap folder with a working example in it
+    /// Create a bootstrap folder with a working example
     New {
-        /// The folder to make
+        /// The folder to create
         dir: PathBuf,
     },
-    /// Show what a machine or a container would be given
+    /// Show what a machine or a container would get
     ///
-    /// Fills in the templates and chooses the scripts, and prints the result, one file after the other. With
-    /// --out it is written into a folder: `sh FOLDER/bootstrap.sh` runs it. With --disk it is written onto the
-    /// disk that a machine would be given.
+    /// Renders the templates, selects the scripts and prints the resulting files one after another. With --out,
+    /// the result is written to a folder, and `sh FOLDER/bootstrap.sh` runs it. With --disk, it is written as
+    /// the disk image that a machine would get.
     Render(Render),
 }
 
@@ -34,25 +34,25 @@ pub struct Render {
     /// The bootstrap folder
     dir: PathBuf,
 
-    /// Where the scripts are to run
+    /// Where the scripts will run
     #[arg(long = "for", value_parser = values::place(), default_value = "vm")]
     place: Place,
 
-    /// Give one of the bootstrap folder's variables another value; repeat it for more
+    /// Override a variable of the bootstrap folder; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<Setting>,
 
-    /// Write the result into this new folder
+    /// Write the result to this new folder
     #[arg(long, value_name = "DIR", conflicts_with = "disk")]
     out: Option<PathBuf>,
 
-    /// Write the result onto this disk: a raw image of an ext4 file system labelled `bootstrap`
+    /// Write the result to this disk: a raw image with an ext4 file system labelled `bootstrap`
     #[arg(long, value_name = "FILE")]
     disk: Option<PathBuf>,
 }
 
 impl Command {
-    /// Does what was typed.
+    /// Runs the subcommand.
     pub fn run(self) -> Result<Exit, Error> {
         match self {
             Command::New { dir } => new(&dir)?,
@@ -77,7 +77,7 @@ impl Render {
         }
         match (bootstrap.render(folder), &self.out) {
             (Ok(()), None) => show(folder, Path::new(""), &mut terminal::verbatim())?,
-            // Half a folder is of no use.
+            // Do not leave a half-written folder behind.
             (Err(error), Some(_)) => {
                 let _ = fs::remove_dir_all(folder);
                 return Err(error.into());
@@ -102,7 +102,7 @@ fn new(dir: &Path) -> Result<(), BootstrapError> {
     Ok(())
 }
 
-/// Makes a folder, or takes one that has nothing in it.
+/// Creates a folder, or accepts an existing empty one.
 fn make_empty(dir: &Path) -> Result<(), BootstrapError> {
     fs::create_dir_all(dir).map_err(BootstrapError::file("make", dir))?;
     match fs::read_dir(dir).map_err(BootstrapError::file("read", dir))?.next() {
@@ -111,7 +111,7 @@ fn make_empty(dir: &Path) -> Result<(), BootstrapError> {
     }
 }
 
-/// Prints every file below a folder: its name, then its text.
+/// Prints the name and content of every file below a folder.
 fn show(root: &Path, below: &Path, out: &mut impl Write) -> io::Result<()> {
     let mut names = fs::read_dir(root.join(below))?
         .map(|entry| Ok(entry?.file_name()))

@@ -1,4 +1,4 @@
-//! What every command knows.
+//! The context in which commands run.
 
 use std::path::PathBuf;
 
@@ -7,25 +7,25 @@ use panda_host::{Dist, Selection};
 use super::output::Output;
 use super::progress::Bars;
 
-/// What every command may need to know, resolved from the command line and the environment.
+/// What commands need to know, resolved from the command line and the environment.
 #[derive(Clone, Debug)]
 pub struct Context {
     /// Where pandacap keeps PANDA and guests.
     pub home: PathBuf,
     /// Which PANDA to use.
     pub selection: Selection,
-    /// The program that runs.
+    /// The running program.
     pub program: PathBuf,
-    /// Where pandacap's own files lie.
+    /// Where pandacap's own files are.
     pub dist: Dist,
     /// Where results go.
     pub output: Output,
-    /// Where the user hears what takes long.
+    /// Where progress is shown.
     pub progress: Bars,
 }
 
 impl Context {
-    /// The same for a run, whose command's output goes nowhere.
+    /// The context of a run, whose command's output is not shown.
     pub fn run(&self) -> run::Context<'_> {
         run::Context {
             home: &self.home,

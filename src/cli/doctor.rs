@@ -1,4 +1,4 @@
-//! `pandacap doctor`: whether recording will work on this machine, and what to do when it will not.
+//! `pandacap doctor`: checks whether recording will work on this machine, and says how to fix what is missing.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -18,7 +18,7 @@ use super::exit::Exit;
 const MIB: u64 = 1 << 20;
 /// Room for PANDA, the tiny guest and one trace of it.
 const DISK: u64 = 512 * MIB;
-/// The tiny guest's memory, and what PANDA takes beside it.
+/// The tiny guest's memory, and what PANDA needs in addition.
 const MEMORY: u64 = 400 * MIB;
 
 /// How a check ended.
@@ -85,7 +85,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
     checks.extend(match &panda {
         Ok(panda) => start(&context.home, panda),
         Err(PandaError::NotFound { .. }) => {
-            vec![missing("panda", "none installed, and none on PATH".to_owned(), install(target))]
+            vec![missing("panda", "not installed, and not on PATH".to_owned(), install(target))]
         }
         Err(error) => vec![missing("panda", files::chain(error), fix(&context.selection, target))],
     });
@@ -110,8 +110,8 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
             Some(path) => ok(tool, path.display().to_string()),
             None => missing(
                 tool,
-                format!("no {tool} on PATH; the tiny guest is made of Debian's packages"),
-                "use Debian or Ubuntu, or a container of it".to_owned(),
+                format!("no {tool} on PATH; the tiny guest is built from Debian packages"),
+                "use Debian or Ubuntu, or a container with one of them".to_owned(),
             ),
         });
     }
@@ -124,7 +124,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
             None => Check {
                 name: tool,
                 state: State::Warning,
-                found: format!("none; `{user}` needs it"),
+                found: format!("not found; `{user}` needs it"),
                 fix: Some(format!("apt-get install {package}")),
             },
         });
@@ -143,14 +143,14 @@ fn pip(has_panda: bool) -> Check {
         None if has_panda => Check {
             name: "pip",
             state: State::Warning,
-            found: "none; it is needed only to install PANDA".to_owned(),
+            found: "not found; needed only to install PANDA".to_owned(),
             fix: Some(fix),
         },
-        None => missing("pip", "none; it is needed to install PANDA".to_owned(), fix),
+        None => missing("pip", "not found; needed to install PANDA".to_owned(), fix),
     }
 }
 
-/// A PANDA that was found: whether its libraries are there, and if so whether it starts.
+/// Checks the libraries of a PANDA that was found and, if they are all there, whether it starts.
 fn start(home: &Path, panda: &Panda) -> Vec<Check> {
     let mut checks = Vec::new();
     if panda.source == Source::Embedded {
@@ -166,22 +166,25 @@ fn start(home: &Path, panda: &Panda) -> Vec<Check> {
     checks
 }
 
-/// Whether other users can put something where PANDA's builder had what it loads.
+/// Warns if PANDA loads files from its builder's paths, and other users can create those paths here.
 fn builder(panda: &Panda) -> Option<Check> {
     let plugins = panda.plugin_dirs().into_iter().find(|folder| folder.is_dir()).unwrap_or_default();
     let exposed = panda_host::exposed_paths(&panda.code(), &plugins).ok()?.into_iter().next()?;
     Some(Check {
         name: "builder",
         state: State::Warning,
-        found: format!("PANDA would load {}, which other users of this machine can make", exposed.display()),
-        fix: Some("start it through pandacap, which prevents that, or with -no-user-config".to_owned()),
+        found: format!(
+            "PANDA would load {}, which other users of this machine can create",
+            exposed.display()
+        ),
+        fix: Some("start PANDA through pandacap, which prevents this, or with -no-user-config".to_owned()),
     })
 }
 
-/// What to do about a PANDA that was found and is of no use.
+/// What to do about a PANDA that was found but cannot be used.
 fn fix(selection: &Selection, target: Target) -> String {
     match selection.panda {
-        Some(_) => "name another PANDA, or none: take away --panda or $PANDA_PATH".to_owned(),
+        Some(_) => "name another PANDA, or unset --panda and $PANDA_PATH".to_owned(),
         None => install(target),
     }
 }
@@ -195,12 +198,12 @@ fn libraries(home: &Path, target: Target) -> Check {
         }
         Ok(Fit::Stale) => missing(
             "libraries",
-            "the stand-ins do not fit the machine's libraries any more".to_owned(),
+            "the stand-ins no longer match this machine's libraries".to_owned(),
             install(target),
         ),
         Ok(Fit::Packages(packages)) => missing(
             "libraries",
-            "a library is missing for which a stand-in would not do".to_owned(),
+            "a library is missing that a stand-in cannot replace".to_owned(),
             format!("apt-get install {}", packages.into_iter().collect::<Vec<_>>().join(" ")),
         ),
         Err(error) => missing("libraries", files::chain(&error), install(target)),
@@ -208,12 +211,12 @@ fn libraries(home: &Path, target: Target) -> Check {
 }
 
 fn disk(home: &Path) -> Check {
-    // The home may not be there yet; what counts is the disk that it would be on.
+    // The home may not exist yet; what counts is the disk that it would be on.
     let there = home.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
     let free = match free_space(there) {
         Ok(free) => free,
         Err(error) => {
-            let found = format!("cannot tell how much room {} has: {error}", there.display());
+            let found = format!("cannot determine the free space in {}: {error}", there.display());
             return Check { name: "disk", state: State::Warning, found, fix: None };
         }
     };
@@ -222,7 +225,7 @@ fn disk(home: &Path) -> Check {
         return missing(
             "disk",
             found,
-            format!("free {} MiB, or name another folder with --home", DISK / MIB),
+            format!("free up {} MiB, or choose another folder with --home", DISK / MIB),
         );
     }
     ok("disk", found)
@@ -232,26 +235,26 @@ fn memory() -> Check {
     let (state, found) = match available_memory() {
         Some(free) if free < MEMORY => (State::Missing, format!("{} MiB available", free / MIB)),
         Some(free) => (State::Ok, format!("{} MiB available", free / MIB)),
-        None => (State::Warning, "cannot tell how much is available".to_owned()),
+        None => (State::Warning, "cannot determine the available memory".to_owned()),
     };
     let fix =
-        (state == State::Missing).then(|| format!("end other programs: {} MiB are needed", MEMORY / MIB));
+        (state == State::Missing).then(|| format!("close other programs: {} MiB are needed", MEMORY / MIB));
     Check { name: "memory", state, found, fix }
 }
 
 fn kvm() -> Check {
-    let found = if Path::new("/dev/kvm").exists() { "/dev/kvm is there" } else { "no /dev/kvm" };
+    let found = if Path::new("/dev/kvm").exists() { "/dev/kvm exists" } else { "no /dev/kvm" };
     ok("kvm", format!("{found}; recording does not use it"))
 }
 
 fn confinement() -> Check {
     match confine::missing_words() {
-        None => ok("confinement", "the kernel can keep PANDA from all that its job does not need".to_owned()),
+        None => ok("confinement", "the kernel can restrict PANDA to what its job needs".to_owned()),
         Some(missing) => Check {
             name: "confinement",
             state: State::Warning,
             found: format!("the kernel cannot keep PANDA from {missing}"),
-            fix: Some("use a Linux kernel of 6.12 or newer, with Landlock and seccomp".to_owned()),
+            fix: Some("use Linux 6.12 or newer, with Landlock and seccomp".to_owned()),
         },
     }
 }
@@ -277,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_missing_thing_is_told_with_what_mends_it() -> io::Result<()> {
+    fn a_missing_item_is_listed_with_its_fix() -> io::Result<()> {
         let checks =
             vec![ok("pip", "pip3".to_owned()), missing("panda", "none".to_owned(), install(Target::Arm))];
         let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! Why a command failed, whichever command it was.
+//! The errors of all commands.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use run::maint::MaintError;
 
 use super::config::ConfigError;
 
-/// Why a command failed, whichever command it was.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no folder to keep things in.
-    #[error("cannot tell which folder to keep things in: set $HOME, or name a folder with --home")]
+    /// There is no home folder.
+    #[error("cannot determine pandacap's home folder: set $HOME, or name a folder with --home")]
     Home,
     /// The running program could not be located.
-    #[error("cannot tell where pandacap itself is")]
+    #[error("cannot locate the pandacap program itself")]
     Myself(#[source] io::Error),
     /// The result could not be written.
     #[error("cannot write to standard output: {0}")]
@@ -37,64 +37,64 @@ pub enum Error {
     /// A file that belongs to pandacap is missing.
     #[error(transparent)]
     Dist(#[from] DistError),
-    /// The plugin was not put in or taken out.
+    /// The plugin was not installed or removed.
     #[error(transparent)]
     Plugin(#[from] PluginError),
     /// Nothing was recorded.
     #[error(transparent)]
     Rec(#[from] RecError),
-    /// A replay could not be tried.
+    /// A replay could not be run.
     #[error(transparent)]
     Replay(#[from] ReplayError),
     /// A trace could not be replayed.
     #[error(transparent)]
     ReplayTrace(#[from] ReplayTraceError),
-    /// An image could not be booted to change it.
+    /// An image could not be booted for maintenance.
     #[error(transparent)]
     Maint(#[from] MaintError),
-    /// A log could not be looked into or mended.
+    /// A log could not be inspected or salvaged.
     #[error(transparent)]
     Log(#[from] LogError),
     /// The man pages cannot be written.
-    #[error("cannot write the man pages into {}", .dir.display())]
+    #[error("cannot write the man pages to {}", .dir.display())]
     Man {
         /// The folder.
         dir: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is nothing to bootstrap with.
+    /// The bootstrap folder cannot be used.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
 }
 
-/// Why there is nothing to do.
+/// Why the command line could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The command line is wrong, or it asks for help.
+    /// The command line is invalid, or asks for help.
     #[error(transparent)]
     Typed(#[from] clap::Error),
 }
 
-/// Why the plugin was not put in or taken out; the folder is as it was.
+/// Why the plugin was not installed or removed; the folder is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
-    /// There is no PANDA.
+    /// No PANDA was found.
     #[error(transparent)]
     Panda(#[from] PandaError),
-    /// No plugin was begun.
+    /// No plugin crate was created.
     #[error(transparent)]
     New(#[from] NewError),
-    /// The folder that was named.
-    #[error("--dir {}: there is no such folder", .0.display())]
+    /// The named folder does not exist.
+    #[error("--dir {}: no such folder", .0.display())]
     NoDir(PathBuf),
-    /// One folder holds the plugins of one target.
-    #[error("--dir names one folder, and each target has its own: name one --target")]
+    /// A folder holds the plugins of a single target.
+    #[error("--dir names the folder of a single target: give exactly one --target")]
     OneTarget,
-    /// It does not load.
+    /// The plugin does not load.
     #[error("{0}; nothing was changed")]
     Load(#[from] LoadError),
     /// A folder of plugins cannot be used.
@@ -116,22 +116,22 @@ impl PluginError {
     }
 }
 
-/// Why no plugin was begun.
+/// Why no plugin crate was created.
 #[derive(Debug, thiserror::Error)]
 pub enum NewError {
-    /// Somebody's files are there.
-    #[error("{} is not empty: name a folder that is, or one that is not there yet", .0.display())]
+    /// The folder already has files in it.
+    #[error("{} is not empty: name an empty or a new folder", .0.display())]
     NotEmpty(PathBuf),
-    /// The crate that was named is not there.
+    /// There is no such crate in the named folder.
     #[error(
-        "--layer {}: no crate panda-plugin in it; name a checkout of pandacap, or the URL of its git repository",
+        "--layer {}: contains no crate panda-plugin; name a checkout of pandacap, or the URL of its git repository",
         .0.display()
     )]
     NoLayer(PathBuf),
     /// This pandacap is not in a checkout.
     #[error(
-        "the crate panda-plugin, on which plugins are built, is in no folder above {}; \
-         say with --layer where a checkout of pandacap is, or the URL of its git repository",
+        "the crate panda-plugin, which plugins are built on, was not found in any folder above {}; \
+         use --layer to name a checkout of pandacap, or the URL of its git repository",
         .0.display()
     )]
     Unknown(PathBuf),
@@ -140,29 +140,29 @@ pub enum NewError {
 /// Why a trace cannot be replayed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayTraceError {
-    /// No trace.
+    /// The folder is not a trace.
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// A part of the recording is missing.
-    #[error("{}: the recording is not whole without it; see `pandacap verify`", .0.display())]
+    #[error("{} is missing, so the recording is incomplete; see `pandacap verify`", .0.display())]
     Missing(PathBuf),
-    /// A plugin is not there.
+    /// A plugin does not exist.
     #[error("--plugin: {0}")]
     Plugin(#[from] NoPlugin),
-    /// The embedded PANDA has stand-ins for the libraries.
+    /// The embedded PANDA has only stand-ins for the libraries.
     #[error(
-        "--plog: the embedded PANDA cannot write pandalogs, for it has no protobuf; name a full PANDA with --panda"
+        "--plog: the embedded PANDA cannot write pandalogs because it lacks protobuf; name a full PANDA with --panda"
     )]
     Pandalog,
 }
 
-/// Why a recording's log could not be dealt with.
+/// Why a recording's log could not be inspected or salvaged.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// No recording there.
+    /// There is no recording at the path.
     #[error(transparent)]
     Recording(#[from] RecordingError),
-    /// It cannot be read at all.
+    /// The log cannot be read at all.
     #[error("cannot read {}", .log.display())]
     Read {
         /// The log.
@@ -170,13 +170,13 @@ pub enum LogError {
         /// Why.
         source: rr_log::Error,
     },
-    /// It cannot be salvaged.
+    /// The recording cannot be salvaged.
     #[error(transparent)]
     Salvage(#[from] SalvageError),
-    /// The picture cannot be drawn.
+    /// The plot cannot be drawn.
     #[error("cannot draw {path}: {reason}")]
     Plot {
-        /// The picture.
+        /// The plot's file.
         path: PathBuf,
         /// Why.
         reason: String,

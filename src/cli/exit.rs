@@ -1,7 +1,7 @@
-//! The exit codes of `pandacap`, one meaning each, and the one place that says which error has which;
-//! `docs/exit-codes.md` is the prose twin.
+//! The exit codes of `pandacap`, and the one place that maps errors to them. `docs/exit-codes.md` documents them.
 //!
-//! Every error is named: a new one has to be given its code here, and the same cause has the same one everywhere.
+//! Every error is matched by name, so a new one must be given a code here, and the same cause always gets the
+//! same code.
 
 use std::error::Error as _;
 use std::process::ExitCode;
@@ -213,7 +213,7 @@ impl From<&ReplayError> for Exit {
 }
 
 impl From<&Failure> for Exit {
-    /// Only where the recording may be to blame is it in doubt.
+    /// [`Exit::Unverified`] only if the recording itself may be at fault.
     fn from(failure: &Failure) -> Exit {
         match failure {
             Failure::Refused(_) | Failure::Diverged { .. } => Exit::Unverified,
@@ -282,7 +282,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_page_of_exit_codes_has_a_line_for_each_with_its_word_and_no_other() {
+    fn the_documentation_lists_exactly_the_exit_codes_that_exist() {
         let page = include_str!("../../docs/exit-codes.md");
         let lines = page.lines().filter_map(|line| line.strip_prefix("| "));
         let told: Vec<(u8, &str)> = lines

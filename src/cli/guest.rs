@@ -1,4 +1,4 @@
-//! `pandacap guest`: what was typed, and how the answer is printed.
+//! `pandacap guest`: its arguments and output.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -27,26 +27,27 @@ use super::output::Output;
 use super::terminal::{self, complain_of};
 use super::values;
 
-/// What can be done about guests.
+/// The subcommands of `guest`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a guest from Debian's packages
+    /// Build a guest from Debian packages
     ///
-    /// tiny: a kernel, and busybox as an initramfs; it boots in seconds, and `pandacap rec` makes it when it is
-    /// first needed. debian: bookworm with systemd, OpenSSH, recctrlu and the bootstrap hook on a disk; making
-    /// it takes root, and a minute or two. Its key is made for it alone and lies in its folder; it opens root and
-    /// panda, no password opens anything, and the console is root's.
+    /// tiny: a kernel, with busybox as the initramfs. It boots in seconds, and `pandacap rec` builds it on first use.
+    ///
+    /// debian: bookworm on a disk, with systemd, OpenSSH, recctrlu and the bootstrap hook. Building it needs root
+    /// and takes a minute or two. An SSH key is generated for this guest and stored in its folder; it logs in as
+    /// root or panda. Passwords do not work, and the console is logged in as root.
     Build {
-        /// What to make
+        /// Which guest to build
         recipe: Recipe,
 
-        /// The guest's name [default: the recipe's]; only a debian guest can have another
+        /// Name of the guest [default: the recipe's name]; only a debian guest can have another name
         #[arg(long)]
         name: Option<String>,
     },
-    /// Make a guest of a disk image, which is copied
+    /// Import a copy of a disk image as a guest
     ///
-    /// An image that is missing, encrypted, truncated or too new for PANDA is refused, and nothing is made.
+    /// An image that is missing, encrypted, truncated or too new for PANDA is refused, and nothing is imported.
     Import {
         /// The guest's name
         name: String,
@@ -55,7 +56,7 @@ pub enum Command {
         #[arg(long, value_name = "IMAGE")]
         disk: PathBuf,
 
-        /// How it is to be taken
+        /// How to read the image
         #[command(flatten)]
         image: ImageArgs,
 
@@ -80,56 +81,56 @@ pub enum Command {
         #[arg(short, long, value_parser = values::target(), default_value = "x86_64")]
         target: Target,
 
-        /// Its memory, in MiB or with G
+        /// The guest's memory in MiB, or with a suffix M or G
         #[arg(short, long, value_name = "MIB", value_parser = values::mib, default_value = "512")]
         mem: u32,
 
-        /// Its network card
+        /// The guest's network card
         #[arg(long, value_name = "CARD", default_value = "e1000")]
         nic: Nic,
 
-        /// What it writes to its first serial port when it has booted [default: its SSH server answers]
+        /// Text on the first serial port that shows that the guest has booted [default: wait for its SSH server]
         #[arg(long, value_name = "TEXT")]
         booted: Option<String>,
     },
-    /// Make a guest's image smaller: drop what is free in it, and compress the rest
+    /// Shrink a guest's image: discard its free space and compress the rest
     ///
-    /// The old image is replaced when the new one is whole. A warm state does not fit any more afterwards.
+    /// The old image is replaced once the new one is complete. An existing warm state becomes invalid.
     Shrink {
         /// The guest
         name: String,
 
-        /// Do it even when traces have their disks on the image
+        /// Shrink the image even if disks of traces depend on it
         #[arg(long)]
         force: bool,
     },
     /// List the guests
     Ls,
-    /// Say what a guest is made of
+    /// Show a guest's parts and settings
     Inspect {
         /// The guest
         name: String,
 
-        /// Read every file, and compare it with its digest
+        /// Read every file and compare it with its digest
         #[arg(long)]
         check: bool,
     },
-    /// Boot a guest once, and keep its state for machines to go on from
+    /// Boot a guest once and save its state, from which later runs resume
     ///
-    /// From then on `pandacap rec` starts machines of this guest in a second or two, unless --cold is given. The
-    /// state belongs to this guest, its memory and its card, to this PANDA, and to the files as they are now: when
-    /// one of them changes it is not used any more, and made anew. The guest's clock goes on from when it was made.
+    /// From then on, `pandacap rec` starts this guest in a second or two, unless --cold is given. The state is valid
+    /// for this guest with its current memory, network card and files, and for this PANDA; if one of them changes,
+    /// the state is no longer used, and a new one is made. The guest's clock continues from when the state was saved.
     Warm {
         /// The guest
         name: String,
 
-        /// Give up after so many seconds on a guest that shows no sign of having booted
+        /// Give up after SECS seconds without a sign that the guest has booted
         #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
         boot_timeout: u64,
     },
-    /// Use a guest's console, on an overlay that is thrown away
+    /// Open a guest's console, on an overlay that is discarded afterwards
     ///
-    /// The machine boots, or goes on from its warm state. Ctrl-] x leaves. For guests with a disk.
+    /// The machine boots, or resumes from its warm state. Press Ctrl-] x to leave. The guest must have a disk.
     Shell {
         /// The guest
         name: String,
@@ -138,7 +139,7 @@ pub enum Command {
         #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]")]
         port_fwd: Vec<PortForward>,
 
-        /// What the guest reaches over its network; `open` boots it cold
+        /// What the guest can reach over its network; `open` forces a cold boot
         #[arg(long, value_parser = values::reach(), default_value = "restricted")]
         net: Reach,
     },
@@ -147,23 +148,23 @@ pub enum Command {
         /// The guest
         name: String,
 
-        /// Remove it even when it is damaged, or traces have their disks on it
+        /// Remove the guest even if it is damaged, or disks of traces depend on it
         #[arg(long)]
         force: bool,
     },
 }
 
-/// What guests are made by.
+/// The guests that can be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Recipe {
-    /// Kernel and busybox
+    /// A kernel and busybox
     Tiny,
     /// Debian with systemd and OpenSSH
     Debian,
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the subcommand.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         match self {
             Command::Build { recipe, name } => {
@@ -209,7 +210,9 @@ impl Command {
                 let interrupt = Interrupt::catch()?;
                 let guest = Guest::open(&context.home, &name)?;
                 let panda = Panda::find(&context.home, &context.selection, guest.manifest.target)?;
-                terminal::say(format_args!("the console of {name}; Ctrl-] x leaves, and nothing is kept"));
+                terminal::say(format_args!(
+                    "console of {name}: Ctrl-] x leaves it, and changes are discarded"
+                ));
                 if shell(&guest, &panda, &port_fwd, net, &interrupt)? {
                     return Ok(Exit::Interrupted);
                 }
@@ -260,8 +263,8 @@ fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> 
     let seconds = began.elapsed().as_secs_f64();
     let document = Warmed { guest: name, state: &warm.state, bytes, made };
     context.output.give(&document, |out| match made {
-        true => writeln!(out, "{name} is warm: a state of {}, made in {seconds:.1} s", HumanBytes(bytes)),
-        false => writeln!(out, "{name} is warm already: a state of {}", HumanBytes(bytes)),
+        true => writeln!(out, "{name} is warm: saved {} in {seconds:.1} s", HumanBytes(bytes)),
+        false => writeln!(out, "{name} is already warm: {}", HumanBytes(bytes)),
     })?;
     Ok(())
 }
@@ -280,7 +283,7 @@ fn list(context: &Context) -> Result<(), Error> {
         return Ok(());
     }
     if guests.is_empty() {
-        terminal::say("there is none yet: `pandacap guest build` and `pandacap guest import` make them");
+        terminal::say("no guests yet: create one with `pandacap guest build` or `pandacap guest import`");
     }
     for error in guests.into_iter().filter_map(|(_, guest)| guest.err()) {
         complain_of(&error);

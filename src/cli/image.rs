@@ -1,25 +1,25 @@
-//! Options of every command that takes a disk image.
+//! The options of every command that takes a disk image.
 
 use machine::{Below, Format};
 
 use super::values;
 
-/// How an image on the command line is to be taken.
+/// How to read an image that is named on the command line.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct ImageArgs {
-    /// The image's format [default: as when it was first used; else qcow2 if it begins like one, else raw]
+    /// The image's format [default: as on first use; else qcow2 if it has a qcow2 header, else raw]
     #[arg(long, value_parser = values::format(), value_name = "FORMAT", requires = "disk", help_heading = "Machine")]
     pub format: Option<Format>,
 
-    /// Let the image have a backing file, which has to be in the same folder, as have those below that
+    /// Allow the image to have a backing file; the whole backing chain must be in the image's folder
     ///
-    /// A backing file is read as if it were a part of the image: from a stranger, it could be any file of yours.
+    /// A backing file is read as part of the image, so an image from an untrusted source could name any of your files.
     #[arg(long, requires = "disk", help_heading = "Machine")]
     pub allow_backing: bool,
 }
 
 impl ImageArgs {
-    /// What may be below the image.
+    /// Which backing files the image may have.
     pub fn below(&self) -> Below<'static> {
         if self.allow_backing { Below::Beside } else { Below::Nothing }
     }

@@ -1,4 +1,4 @@
-//! `pandacap maint`: a disk image itself, writable, to change what is on it; nothing is recorded.
+//! `pandacap maint`: boots a disk image writable, to change what is on it; nothing is recorded.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,11 +16,12 @@ use super::terminal;
 use super::values::{self, mib};
 /// Boot a disk image to change it, without recording
 ///
-/// Boots the image with its serial console on this terminal (Ctrl-A X ends the machine). What you change is on
-/// the image afterwards, and every overlay on it becomes invalid: the disks of traces that were recorded from
-/// it. The traces still replay. Where pandacap knows of such traces it refuses, unless --force is given.
+/// Boots the image with its serial console on this terminal (Ctrl-A X ends the machine). Changes are written to
+/// the image itself. They invalidate every overlay on it: the disks of traces that were recorded from it, although
+/// those traces still replay. If pandacap knows of such traces, it refuses to boot the image unless --force is given.
 ///
-/// Debian's qemu-system-x86_64 runs the machine where it is installed, with KVM if that is there; else PANDA.
+/// The machine runs in Debian's qemu-system-x86_64 if that is installed, with KVM if available, and otherwise in
+/// PANDA.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The disk image
@@ -46,7 +47,7 @@ pub struct Args {
     #[arg(short, long, value_parser = values::target(), default_value = "x86_64")]
     target: Target,
 
-    /// The guest's memory, in MiB or with G
+    /// The guest's memory in MiB, or with a suffix M or G
     #[arg(short, long, value_name = "MIB", value_parser = mib, default_value = "4096")]
     mem: u32,
 
@@ -54,27 +55,27 @@ pub struct Args {
     #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]")]
     port_fwd: Vec<PortForward>,
 
-    /// What the guest reaches over its network: `open` to fetch packages
+    /// What the guest can reach over its network; use `open` to fetch packages
     #[arg(long, value_parser = values::reach(), value_name = "NET", default_value = "restricted")]
     net: Reach,
 
-    /// Where to show the screen, in QEMU's words, for instance vnc=127.0.0.1:1
+    /// Where to show the screen, in QEMU's syntax, for example vnc=127.0.0.1:1
     #[arg(short = 'D', long, value_name = "DISPLAY", default_value = "none")]
     display: String,
 
-    /// One more argument for QEMU; repeat it for each word
+    /// An extra argument for QEMU; repeat the option for each word
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     qemu_arg: Vec<String>,
 
-    /// Emulate the processor, even where there is KVM
+    /// Emulate the processor even if KVM is available
     #[arg(long)]
     no_kvm: bool,
 
-    /// Change the image although traces depend on it
+    /// Boot the image even if traces depend on it
     #[arg(long)]
     force: bool,
 
-    /// Print the command line instead of running it, quoted for a shell
+    /// Print the command line, quoted for a shell, instead of running it
     #[arg(long)]
     dry_run: bool,
 }

@@ -1,5 +1,4 @@
-//! The command line: what was typed becomes a plan before any work is done, and this is the one place that reads the
-//! environment.
+//! The command line: arguments are resolved into a plan before any work starts. Only this module reads the environment.
 
 mod bootstrap;
 mod config;
@@ -47,34 +46,34 @@ const EVERY_COMMAND: &str = "Every command";
 #[derive(Debug, Parser)]
 #[command(version = env!("PANDACAP_VERSION"), propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
-    /// Where pandacap keeps PANDA and guests [default: pandacap's folder in the XDG data folder]
+    /// Where pandacap keeps PANDA and guests [default: pandacap in the XDG data folder]
     #[arg(long, global = true, env = "PANDACAP_HOME", value_name = "DIR", hide_env_values = true, help_heading = EVERY_COMMAND)]
     home: Option<PathBuf>,
 
-    /// The PANDA to use: its prefix, build folder, or program [default: the embedded one, else one on PATH]
+    /// The PANDA to use: its prefix, build folder or program [default: the embedded PANDA, else the one on PATH]
     #[arg(long, global = true, env = "PANDA_PATH", value_name = "PREFIX", hide_env_values = true, help_heading = EVERY_COMMAND)]
     panda: Option<PathBuf>,
 
-    /// The file with the options' defaults [default: pandacap/pandacap.toml in the XDG configuration folder]
+    /// The file with defaults for options [default: pandacap/pandacap.toml in the XDG configuration folder]
     #[arg(long, global = true, value_name = "FILE", help_heading = EVERY_COMMAND)]
     config: Option<PathBuf>,
 
-    /// Whether every PANDA is kept from all that its job does not need (docs/security.md)
+    /// Whether to confine every PANDA to what its job needs (see docs/security.md)
     #[arg(long, global = true, value_parser = values::confine(), value_name = "WHEN", default_value = "auto", help_heading = EVERY_COMMAND)]
     confine: confine::Mode,
 
-    /// Print the result as one JSON document, for programs
+    /// Print the result as a single JSON document
     #[arg(long, global = true, help_heading = EVERY_COMMAND)]
     json: bool,
 
-    /// Say on standard error which programs are run (-vv: and what else may matter when something goes wrong)
+    /// Log which programs are run to standard error (-vv: log more, for troubleshooting)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = EVERY_COMMAND)]
     verbose: u8,
 
     #[command(subcommand)]
     command: Command,
 
-    /// What the file says.
+    /// The content of the configuration file.
     #[arg(skip)]
     defaults: Config,
     /// What was typed, before the file's settings were added.
@@ -84,19 +83,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Install a PANDA, or say where it is
+    /// Install PANDA, or print its location
     #[command(subcommand)]
     Panda(panda::Command),
-    /// Make, import and look after guests: what machines boot
+    /// Build, import and manage the guests that machines boot
     #[command(subcommand)]
     Guest(guest::Command),
-    /// Put recctrl into a PANDA's own plugin folder, or take it out; begin a plugin of your own
+    /// Install recctrl into a PANDA's own plugin folder, or remove it; start a plugin of your own
     #[command(subcommand)]
     Plugin(plugin::Command),
-    /// Say whether recording will work here, and what to do when it will not
+    /// Check whether recording will work on this machine, and show how to fix what is missing
     ///
-    /// Exit code 0: it will work. Exit code 3: something is missing; each line that says so is followed by
-    /// the command that mends it.
+    /// Exits with 0 if recording will work, and with 3 if something is missing. Each missing item is followed by
+    /// the command that fixes it.
     Doctor {
         /// The guest architecture to record
         #[arg(long, value_parser = values::target(), default_value = "x86_64")]
@@ -109,44 +108,44 @@ enum Command {
 
     Maint(maint::Args),
 
-    /// Check that traces are what was recorded, and that they replay
+    /// Check that traces are unchanged since they were recorded, and that they replay
     ///
     /// Compares the size and SHA-256 of every file with the trace's manifest, then replays the recording on a
-    /// PANDA without recctrl. Nothing is written. Exits with 4 if one trace fails.
+    /// PANDA without recctrl. Nothing is written. Exits with 4 if any trace fails.
     Verify(verify::Args),
-    /// Look into a recording's log, and mend one that was cut short
+    /// Inspect a recording's log, or salvage a recording that was cut short
     #[command(subcommand)]
     Trace(trace::Command),
-    /// Prepare guests and containers when they start, from one folder of scripts and templates
+    /// Prepare a folder of scripts and templates that sets up guests and containers when they start
     #[command(subcommand)]
     Bootstrap(bootstrap::Command),
-    /// Look at the options' values
+    /// Show the values of options
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print a shell's completions
+    /// Print the completion script for a shell
     ///
     /// For bash: `pandacap completions bash > ~/.local/share/bash-completion/completions/pandacap`.
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Write the man pages into a folder
+    /// Write the man pages to a folder
     Man {
-        /// The folder, which is made if it is not there
+        /// The folder; it is created if it does not exist
         dir: PathBuf,
     },
 }
 
-/// Whether JSON was asked for, of a command line that may be wrong.
+/// Whether a command line, which may be invalid, asks for JSON.
 pub fn asks_for_json(typed: &[OsString]) -> bool {
     typed.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
 impl Cli {
-    /// Reads what was typed and the configuration.
+    /// Reads the command line and the configuration.
     pub fn read(typed: Vec<OsString>) -> Result<Cli, ReadError> {
         let grammar = Grammar::of(Cli::command());
-        // Never the current folder's: whoever made that folder would choose the programs that are run.
+        // Never from the current folder: its author could choose the programs that are run.
         let base = etcetera::choose_base_strategy().ok();
         let usual = base.map(|base| base.config_dir().join("pandacap").join(config::FILE));
         let defaults = Config::find(&grammar, &typed, usual.as_deref())?;
@@ -159,7 +158,7 @@ impl Cli {
         }
     }
 
-    /// Whether errors are to be JSON too.
+    /// Whether errors are printed as JSON too.
     pub fn json(&self) -> bool {
         self.json
     }
@@ -174,10 +173,10 @@ impl Cli {
         }
     }
 
-    /// Does what was typed; a reader that has read enough of the result is no failure.
+    /// Runs the command. It is not an error if the reader of standard output closes it early.
     pub fn run(self) -> Result<Exit, Error> {
         if self.config.is_none() && self.defaults.leaves_out(Path::new(config::FILE)) {
-            log::warn!("./{} is not read; if it is yours, name it with --config", config::FILE);
+            log::warn!("./{0} is not read; if you trust it, pass --config {0}", config::FILE);
         }
         match self.dispatch() {
             Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),

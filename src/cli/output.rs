@@ -1,4 +1,4 @@
-//! How results are given: as text for people, or as one JSON document for programs.
+//! How results are printed: as text for people, or as a JSON document for programs.
 
 use std::io::{self, StdoutLock, Write};
 
@@ -9,12 +9,12 @@ use super::terminal::{self, Printable};
 /// Where a command's result goes, and in which form.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
-    /// Whether it is JSON.
+    /// Whether to print JSON.
     pub json: bool,
 }
 
 impl Output {
-    /// Gives the result: `document` as JSON, or what `text` writes. A reader that has read enough is no failure.
+    /// Prints the result: `document` as JSON, or what `text` writes. See [`enough`] for a closed pipe.
     pub fn give(
         self,
         document: &(impl Serialize + ?Sized),
@@ -31,7 +31,7 @@ impl Output {
     }
 }
 
-/// A reader that has read enough of the result is no failure, and changes nothing about the exit code.
+/// Ignores a broken pipe: a reader that stops early is not an error and does not change the exit code.
 pub fn enough(printed: io::Result<()>) -> io::Result<()> {
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

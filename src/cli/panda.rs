@@ -1,4 +1,4 @@
-//! `pandacap panda`: what was typed, and how the answer is printed.
+//! `pandacap panda`: its arguments and output.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,28 +15,29 @@ use super::error::Error;
 use super::exit::Exit;
 use super::values;
 
-/// What can be done about PANDA.
+/// The subcommands of `panda`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Install the embedded PANDA, or mend it
+    /// Install or repair the embedded PANDA
     ///
-    /// Downloads the Python package pandare 0.1.1.5 (54 MB) with your own pip, checks its SHA-256, and
-    /// unpacks PANDA for the targets. For each library that PANDA links and this machine lacks it makes a
-    /// stand-in, which aborts with a message when PANDA calls it. Nothing of the package is changed but the
-    /// plugins' path to their builder's libraries, and no Python runs. Run it again at any time: after an upgrade of the machine, or to add a target.
+    /// Downloads the Python package pandare 0.1.1.5 (54 MB) with your own pip, checks its SHA-256 and unpacks PANDA
+    /// for the targets. For each library that PANDA links to and this machine lacks, it creates a stand-in, which
+    /// aborts with a message if PANDA calls it. Nothing else is changed, except that plugins lose the search path to
+    /// their builder's libraries. No Python code of the package is run. Run this again at any time, for instance after
+    /// a system upgrade or to add a target.
     Install {
         /// The guest architectures to install
         #[arg(long, value_parser = values::target(), value_delimiter = ',', default_value = "x86_64", value_name = "TARGET,...")]
         target: Vec<Target>,
 
-        /// Take this wheel instead of downloading it (pandare-0.1.1.5-py3-none-any.whl)
+        /// Use this wheel instead of downloading it (pandare-0.1.1.5-py3-none-any.whl)
         #[arg(long, value_name = "FILE")]
         wheel: Option<PathBuf>,
     },
-    /// Print the program that would run a guest
+    /// Print the path of the program that would run a guest
     ///
-    /// That is the one in --panda or $PANDA_PATH, else the embedded one, else the first panda-system-<target>
-    /// on PATH. With --json, its version, SHA-256 and plugin folders too.
+    /// This is the one from --panda or $PANDA_PATH, else the embedded one, else the first panda-system-<target>
+    /// on PATH. With --json, also prints its version, SHA-256 and plugin folders.
     Path {
         /// The guest architecture
         #[arg(long, value_parser = values::target(), default_value = "x86_64")]
@@ -45,7 +46,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the subcommand.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let output = context.output;
         match self {

@@ -8,12 +8,12 @@ use panda_host::progress::{Length, Task};
 
 use super::terminal::{self, printable};
 
-/// Standard error as the place where the user hears what takes long.
+/// Shows progress on standard error.
 #[derive(Clone, Debug, Default)]
 pub struct Bars(MultiProgress);
 
 impl Bars {
-    /// Does something that writes to the terminal, beside the bars.
+    /// Runs `write` with the bars hidden, so that it can write to the terminal.
     pub fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
         self.0.suspend(write)
     }
@@ -49,7 +49,7 @@ impl Progress for Bars {
     }
 }
 
-/// One bar, gone once it is dropped.
+/// One bar, which is cleared when dropped.
 #[derive(Debug)]
 struct Bar(ProgressBar);
 

@@ -1,4 +1,4 @@
-//! `pandacap replay`: a trace, run again on the machine that it was recorded on, with plugins that look at it.
+//! `pandacap replay`: replays a trace on the machine that it was recorded on, with plugins that analyse it.
 
 use std::fs;
 use std::io::{self, Write};
@@ -21,47 +21,51 @@ use super::output::Output;
 use super::progress::Bars;
 use super::terminal::{self, complain};
 
-/// Where the lines of a dry run put plugins that PANDA does not have.
+/// Where the commands of a dry run put plugins that are not PANDA's own.
 const PLUGINS: &str = "panda-dir";
 
-/// Replay a trace, with plugins if you like
+/// Replay a trace, optionally with plugins
 ///
-/// Rebuilds the machine from the trace's manifest and replays the recording on it, instruction by instruction.
-/// The trace is only read: neither the disk image nor the overlay is needed, for what the guest read from its
-/// disk is in the recording. What plugins print goes to standard output, and the files that they write to the
-/// current folder: files that are there already are replaced only where a plugin's arguments name them. PANDA itself
-/// runs in an empty folder. Exits with 0 only when the replay came to the recording's end, else with 4.
+/// Rebuilds the machine from the trace's manifest and replays the recording on it, instruction by instruction. The
+/// trace is only read, and neither the disk image nor the overlay is needed: what the guest read from its disk is in
+/// the recording.
+///
+/// Plugins' output goes to standard output. The files that they write go to the current folder; an existing file is
+/// replaced only if a plugin's arguments name it. PANDA itself runs in an empty folder.
+///
+/// Exits with 0 only if the replay reaches the end of the recording, and with 4 if the trace is damaged or does not
+/// replay. Other codes mean that something else failed, such as a plugin (see docs/exit-codes.md).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The trace's folder
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
 
-    /// Load this PANDA plugin, one of PANDA's or a file; repeat it for more
+    /// Load a plugin, by name if it is PANDA's or from a file; may be repeated
     ///
-    /// A file has a slash in its name, which ends in panda_NAME.so or, as cargo makes it, libpanda_NAME.so:
-    /// --plugin target/release/libpanda_NAME.so:ARG=VALUE. `pandacap plugin new` starts one.
+    /// A file must be given as a path with a slash, and its name must be panda_NAME.so or, as cargo builds it,
+    /// libpanda_NAME.so: --plugin target/release/libpanda_NAME.so:ARG=VALUE. `pandacap plugin new` creates a plugin.
     #[arg(long, value_name = "NAME|./FILE[:ARG=VALUE,...]")]
     plugin: Vec<PluginSpec>,
 
-    /// The guest's operating system, in PANDA's words, for plugins that look into it:
+    /// The guest's operating system, in PANDA's syntax, for plugins that inspect it, for example
     /// linux-64-ubuntu:4.4.0-130-generic
     #[arg(long, value_name = "OS")]
     os: Option<String>,
 
-    /// Write plugins' results to this pandalog; needs a PANDA with its own libraries
+    /// Write the plugins' results to this pandalog; needs a PANDA with all its libraries
     #[arg(long, value_name = "FILE")]
     plog: Option<PathBuf>,
 
-    /// One more argument for PANDA; repeat it for each word
+    /// An extra argument for PANDA; repeat the option for each word
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     qemu_arg: Vec<String>,
 
-    /// Take the trace's own further arguments for PANDA (`rec --qemu-arg`), which can do anything on this machine
+    /// Use the extra PANDA arguments in the trace (`rec --qemu-arg`), which can do anything on this machine
     #[arg(long)]
     trust_args: bool,
 
-    /// Print the command line instead of running it, quoted for a shell
+    /// Print the command line, quoted for a shell, instead of running it
     #[arg(long)]
     dry_run: bool,
 }
@@ -78,7 +82,7 @@ pub(super) struct Report<'a> {
 }
 
 impl Args {
-    /// Replays, and says whether that came to its end.
+    /// Replays the trace, and reports whether it reached its end.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
         let trace = Trace::open(&self.trace).map_err(ReplayTraceError::from)?;
@@ -91,7 +95,7 @@ impl Args {
         let more = self.more(&panda)?;
         let own = tempfile::tempdir()?;
         let out = std::env::current_dir()?;
-        // What plugins write is moved to where the user is, and therefore made on the same disk.
+        // Plugins' files are moved to the current folder afterwards, so they are written on the same disk.
         let work = match more.is_empty() || self.dry_run {
             true => tempfile::tempdir()?,
             false => tempfile::Builder::new().prefix(".pandacap-").tempdir_in(&out)?,
@@ -130,12 +134,12 @@ impl Args {
         Ok(exit)
     }
 
-    /// The links by which PANDA finds the user's own plugins.
+    /// The links through which PANDA finds the user's own plugins.
     fn links(&self, plugins: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
         self.plugin.iter().filter_map(|plugin| plugin.link(plugins).transpose()).collect()
     }
 
-    /// Prints the replay as lines for a shell.
+    /// Prints the replay as shell commands.
     fn dry(&self, what: &ReplayOf<'_>) -> io::Result<()> {
         let mut out = terminal::verbatim();
         let plugins = what.panda.plugins_below(Path::new(PLUGINS));
@@ -149,7 +153,7 @@ impl Args {
         writeln!(out, "{own}{}", what.shell())
     }
 
-    /// PANDA's arguments for what looks at the replay.
+    /// PANDA's arguments for plugins and the like.
     fn more(&self, panda: &Panda) -> Result<Vec<String>, Error> {
         let mut more = Vec::new();
         for plugin in &self.plugin {
@@ -163,7 +167,7 @@ impl Args {
             if panda.source == Source::Embedded {
                 return Err(ReplayTraceError::Pandalog.into());
             }
-            // A plain name is one in the folder where PANDA runs, like other results.
+            // A plain file name stays in the folder where PANDA runs, like other results.
             let file = match file.components().count() {
                 1 => file.clone(),
                 _ => std::path::absolute(file)?,
@@ -175,7 +179,7 @@ impl Args {
     }
 }
 
-/// Replays with everything that there is to see.
+/// Replays, and shows progress and PANDA's output.
 fn show(
     what: &ReplayOf<'_>,
     interrupt: &Interrupt,
@@ -196,7 +200,7 @@ fn show(
         None if context.output.json => progress.say(line.text),
         None => written = progress.aside(|| writeln!(terminal::out(), "{}", line.text)),
     })?;
-    // A reader that has read enough of it does not change what came of the replay.
+    // A reader that stops early does not change the outcome of the replay.
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(replayed),
@@ -226,17 +230,19 @@ fn report(trace: &Trace, replay: Replay, output: Output) -> io::Result<()> {
     })
 }
 
-/// Says on standard error why a trace did not replay.
+/// Reports on standard error why a trace did not replay.
 fn tell(folder: &Path, failure: &Failure) {
     let folder = folder.display();
     match failure {
         Failure::Plugin { .. } | Failure::Os => {
-            complain(format_args!("{failure}; the replay was not begun, and the recording is not in doubt"));
+            complain(format_args!(
+                "{failure}; the replay was not started, and the recording is not in doubt"
+            ));
         }
         Failure::Stopped => complain(format_args!("{folder}: {failure}; the recording is not in doubt")),
         Failure::Watched { .. } => complain(format_args!(
-            "{folder}: {failure}; whether the recording is sound, `pandacap verify {folder}` tells: it replays it \
-             without any"
+            "{folder}: {failure}; to check whether the recording is sound, run `pandacap verify {folder}`, which \
+             replays it without plugins"
         )),
         Failure::Refused(_) => complain(format_args!("{folder}: {}", files::chain(failure))),
         Failure::Diverged { .. } => {

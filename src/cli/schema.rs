@@ -1,4 +1,4 @@
-//! The JSON Schemas in `docs/schema/` are those of what is written and printed.
+//! Checks that the JSON Schemas in `docs/schema/` match the types that are written and printed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use super::panda::Found;
 use super::trace::{Document, Outcome};
 use super::{doctor, exit, plugin, rec, replay};
 
-/// Each contract's file in `docs/schema/`, and its schema.
+/// The schemas by the names of their files in `docs/schema/`.
 fn contracts() -> BTreeMap<&'static str, Schema> {
     fn of<T: JsonSchema>() -> Schema {
         schema_for!(T)
@@ -45,9 +45,9 @@ fn contracts() -> BTreeMap<&'static str, Schema> {
     ])
 }
 
-/// `SCHEMA_UPDATE=always cargo test schema` writes them anew.
+/// `SCHEMA_UPDATE=always cargo test schema` regenerates them.
 #[test]
-fn the_schemas_of_the_documentation_are_those_of_the_types() {
+fn the_documented_schemas_match_the_types() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
     let contracts = contracts();
     let update = std::env::var_os("SCHEMA_UPDATE").is_some_and(|value| value == "always");
@@ -60,14 +60,14 @@ fn the_schemas_of_the_documentation_are_those_of_the_types() {
         let kept = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             kept == text,
-            "{} is not the schema any more: look at what changed, and say so in CHANGELOG.md; \
-             SCHEMA_UPDATE=always writes it anew",
+            "{} is out of date: review the change, mention it in CHANGELOG.md, and regenerate the schemas with \
+             SCHEMA_UPDATE=always",
             path.display()
         );
     }
     for entry in fs::read_dir(&folder).expect("docs/schema is there") {
         let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
         let known = name.strip_suffix(".json").is_some_and(|name| contracts.contains_key(name));
-        assert!(known || name == "README.md", "docs/schema/{name} is of nothing");
+        assert!(known || name == "README.md", "docs/schema/{name} belongs to no type");
     }
 }

@@ -1,49 +1,49 @@
-//! What the user is told, and what guests and other people's files say, made fit for the user's terminal.
+//! Terminal output. Text from guests and from other people's files is escaped before it reaches the terminal.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
-/// Tells on standard error what is wrong.
+/// Prints a problem to standard error.
 pub fn complain(what: impl Display) {
     say(format_args!("pandacap: {what}"));
 }
 
-/// Tells on standard error what failed, and each cause that the message does not have in it yet.
+/// Prints an error to standard error, with each cause that the message does not already contain.
 pub fn complain_of(error: &dyn Error) {
     complain(files::chain(error));
 }
 
-/// Tells something on standard error.
-#[expect(clippy::print_stderr, reason = "here it is made fit")]
+/// Prints a line to standard error.
+#[expect(clippy::print_stderr, reason = "the text is escaped here")]
 pub fn say(what: impl Display) {
     eprintln!("{}", printable(&what.to_string()));
 }
 
-/// Standard output for results, as text or as JSON: whatever names they have in them, they command no terminal.
+/// Standard output for results, as text or JSON: names in them cannot control the terminal.
 pub fn out() -> Printable<StdoutLock<'static>> {
     Printable { to: stdout(), rest: Vec::new(), raw: false }
 }
 
-/// Standard output for what was written elsewhere, like a guest: byte for byte, unless it is a terminal.
+/// Standard output for foreign output, such as a guest's: byte for byte, unless it is a terminal.
 pub fn verbatim() -> Printable<StdoutLock<'static>> {
     let to = stdout();
     Printable { raw: !to.is_terminal(), to, rest: Vec::new() }
 }
 
-#[expect(clippy::disallowed_methods, reason = "here it is made fit")]
+#[expect(clippy::disallowed_methods, reason = "the text is escaped here")]
 fn stdout() -> StdoutLock<'static> {
     io::stdout().lock()
 }
 
-/// Writes text with what commands a terminal as escapes.
+/// A writer that escapes what could control a terminal.
 #[derive(Debug)]
 pub struct Printable<W: Write> {
     to: W,
-    /// The beginning of a character or of a line's end, of which the rest is yet to come.
+    /// The first bytes of an incomplete character or line ending.
     rest: Vec<u8>,
-    /// Whether it is left as it is.
+    /// Whether to pass the bytes through unchanged.
     raw: bool,
 }
 
@@ -73,13 +73,13 @@ impl<W: Write> Write for Printable<W> {
 impl<W: Write> Drop for Printable<W> {
     fn drop(&mut self) {
         let rest = std::mem::take(&mut self.rest);
-        // Whoever has to know whether it was written has flushed it.
+        // Callers that need to see a write error flush first.
         let _ = self.to.write_all(printable(&String::from_utf8_lossy(&rest)).as_bytes());
     }
 }
 
-/// The text with what commands a terminal as JSON's escapes, but for line ends and tabs: whoever wrote it must not
-/// command the user's terminal, nor turn the order of its characters. So JSON stays what it was.
+/// Escapes, as JSON does, every character that could control the terminal or reorder text, except for newlines and
+/// tabs. The value of a JSON document stays the same.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(commands) {
         return Cow::Borrowed(text);
@@ -97,7 +97,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Controls, what turns the direction of text, other line ends, and tags that cannot be seen.
+/// Control characters, text direction overrides, other line separators, and invisible tag characters.
 fn commands(c: char) -> bool {
     let turns =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_guest_commands_the_terminal() {
+    fn guests_cannot_control_the_terminal() {
         assert_eq!(printable("two\n\tlines, na\u{ef}ve"), "two\n\tlines, na\u{ef}ve");
         assert_eq!(
             printable("\u{1b}]0;title\u{7}a\rb\u{9b}2J\u{7f}"),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_escaped_in_json_is_the_same_json() {
+    fn escaping_does_not_change_the_value_of_json() {
         let odd: String =
             ('\0'..='\u{ff}').chain(['\u{202e}', '\u{2028}', '\u{e0041}', '\u{1f600}']).collect();
         let json = serde_json::to_string(&odd).expect("a string");
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_comes_in_pieces_is_escaped_as_a_whole() {
+    fn text_that_is_written_in_pieces_is_escaped_as_a_whole() {
         let text = "\u{1b}[2J na\u{ef}ve\r\n\u{9b}\r\u{202e}".as_bytes();
         for size in 1..text.len() {
             let mut seen = Vec::new();

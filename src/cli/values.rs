@@ -1,4 +1,4 @@
-//! What options' values may be: the libraries' words, with what the help says about each.
+//! Parsers for option values, with the help text of each possible value.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use guest::bootstrap::Place;
@@ -6,7 +6,7 @@ use machine::{Format, Nic, Reach};
 use panda_host::confine::Mode;
 use rr_log::Target;
 
-/// One of `all`, which are called and described by `word`.
+/// A parser for one of `all`; `word` gives each value's name and help text.
 fn one_of<T: Copy + Send + Sync + 'static>(
     all: &'static [T],
     word: fn(T) -> (&'static str, &'static str),
@@ -15,7 +15,7 @@ fn one_of<T: Copy + Send + Sync + 'static>(
         let (name, help) = word(value);
         PossibleValue::new(name).help(help)
     });
-    // The parser before it lets nothing else through.
+    // The parser above rejects every other name.
     PossibleValuesParser::new(values)
         .map(move |name| all.iter().copied().find(|&value| word(value).0 == name).unwrap_or(all[0]))
 }
@@ -37,22 +37,22 @@ pub fn target() -> impl TypedValueParser<Value = Target> {
 pub fn confine() -> impl TypedValueParser<Value = Mode> {
     one_of(&Mode::ALL, |mode| {
         let help = match mode {
-            Mode::Auto => "As far as this machine's kernel can",
-            Mode::Require => "Only start PANDA where the kernel can do all of it",
-            Mode::Off => "Not at all: PANDA may do what its user may",
+            Mode::Auto => "Confine PANDA as far as this machine's kernel can",
+            Mode::Require => "Start PANDA only if the kernel can fully confine it",
+            Mode::Off => "Do not confine PANDA: it may do whatever its user may",
         };
         (mode.name(), help)
     })
 }
 
-/// What a guest reaches over its network.
+/// What a guest can reach over its network.
 pub fn reach() -> impl TypedValueParser<Value = Reach> {
     one_of(&Reach::ALL, |reach| {
         let help = match reach {
-            Reach::Restricted => "Nothing; who comes through a forwarded port is answered",
+            Reach::Restricted => "Nothing; it only answers connections to forwarded ports",
             Reach::Open => {
-                "Whatever this machine reaches, its own ports included (its loopback is 10.0.2.2), as the user who \
-                 runs this"
+                "Whatever this machine can reach, including its own ports (its loopback is 10.0.2.2), with the \
+                 rights of the user who runs pandacap"
             }
         };
         (reach.name(), help)
@@ -63,17 +63,17 @@ pub fn reach() -> impl TypedValueParser<Value = Reach> {
 pub fn format() -> impl TypedValueParser<Value = Format> {
     one_of(&Format::ALL, |format| {
         let help = match format {
-            Format::Raw => "The disk's bytes as they are",
-            Format::Qcow2 => "QEMU's own",
+            Format::Raw => "The plain bytes of the disk",
+            Format::Qcow2 => "QEMU's own format",
         };
         (format.name(), help)
     })
 }
 
-/// Where bootstrap scripts are to run.
+/// Where bootstrap scripts will run.
 pub fn place() -> impl TypedValueParser<Value = Place> {
     one_of(&[Place::Vm, Place::Docker], |place| match place {
-        Place::Vm => ("vm", "In a machine"),
+        Place::Vm => ("vm", "In a virtual machine"),
         Place::Docker => ("docker", "In a container"),
     })
 }
@@ -88,7 +88,7 @@ pub fn mib(text: &str) -> Result<u32, String> {
     let number = digits.parse::<u32>().ok().and_then(|number| number.checked_mul(factor));
     number
         .filter(|mib| (16..=1 << 20).contains(mib))
-        .ok_or_else(|| "give 16 MiB or more, as in 512 or 2G".to_owned())
+        .ok_or_else(|| "expected 16 MiB to 1 TiB, as in 512 or 2G".to_owned())
 }
 
 /// A network card, or none.
@@ -111,17 +111,17 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     Ok(u64::from(number) << shift)
 }
 
-/// A number as recctrl takes it: `7`, `3k`, `2G`.
+/// A number in recctrl's syntax: `7`, `3k`, `2G`.
 pub fn scaled(text: &str) -> Result<String, String> {
     number(text).map(|_| text.to_owned())
 }
 
-/// A number above 0, and the suffix that scales it, if it has one.
+/// A number above 0, and its suffix, if there is one.
 fn number(text: &str) -> Result<(u32, &str), String> {
     let digits = text.strip_suffix(['K', 'M', 'G', 'k', 'm', 'g']).unwrap_or(text);
     match digits.parse::<u32>() {
         Ok(number @ 1..) => Ok((number, &text[digits.len()..])),
-        _ => Err("give a whole number above 0, perhaps with K, M or G".to_owned()),
+        _ => Err("expected a whole number above 0, optionally with a suffix K, M or G".to_owned()),
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_in_mib_and_nonsense_is_refused() {
+    fn memory_is_in_mib_and_invalid_sizes_are_refused() {
         assert_eq!(["256", "512M", "2G"].map(mib), [Ok(256), Ok(512), Ok(2048)]);
         for bad in ["", "G", "0", "15", "-1", "1.5G", "5000000G", "512K"] {
             assert!(mib(bad).is_err(), "{bad}");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instruction_limit_is_one_that_recctrl_understands() {
+    fn an_instruction_limit_must_be_in_recctrls_syntax() {
         assert_eq!(["7", "3k", "2G"].map(|text| scaled(text).is_ok()), [true; 3]);
         assert_eq!(["", "0", "K", "1T", "-1", "1,nrec=2"].map(|text| scaled(text).is_err()), [true; 6]);
     }

@@ -1,4 +1,4 @@
-//! `pandacap verify`: whether traces are what was recorded, and replay.
+//! `pandacap verify`: checks that traces are unchanged and replay.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,20 +15,20 @@ use super::exit::Exit;
 use super::output::Output;
 use super::terminal::complain;
 
-/// What was typed.
+/// Arguments of `verify`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Traces, or folders of traces, of which each is verified
+    /// Traces, or folders of traces
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
 
-    /// Take the traces' own further arguments for PANDA (`rec --qemu-arg`), which can do anything on this machine
+    /// Use the extra PANDA arguments in the traces (`rec --qemu-arg`), which can do anything on this machine
     #[arg(long)]
     trust_args: bool,
 }
 
 impl Args {
-    /// Verifies every trace, whatever becomes of the others; after an interrupt, what came of those before it is said.
+    /// Verifies every trace, even if others fail. After an interrupt, prints the results so far.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
         let mut verdicts = Vec::new();

@@ -100,11 +100,11 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
     let wrong = [
         ("[defaults.rec]\ntimeuot = 3\n", "pandacap.toml:2: rec has no option --timeuot"),
         ("[defaults]\n\n[defaults.recc]\nx = 1\n", "pandacap.toml:3: there is no command \"recc\""),
-        ("[default]\n", "pandacap.toml:1: there is only [defaults]"),
+        ("[default]\n", "pandacap.toml:1: unknown key default; only [defaults]"),
         ("[defaults]\ntimeout = 3\n", "pandacap.toml:2: pandacap has no option --timeout"),
         ("[defaults.rec]\nhome = 'x'\n", "pandacap.toml:2: rec has no option --home"),
         ("[defaults]\nconfig = 'x'\n", "pandacap.toml:2: pandacap has no option --config"),
-        ("[defaults]\njson = 'yes'\n", "pandacap.toml:2: json is true or false"),
+        ("[defaults]\njson = 'yes'\n", "pandacap.toml:2: json must be true or false"),
         ("[defaults.rec]\nout = ['a']\n", "pandacap.toml:2: out takes one value"),
         (
             "[defaults.rec]\n\ntimeout = 'soon'\n",

@@ -63,5 +63,5 @@ fn the_help_of_a_command_begins_with_its_own_options() {
 #[test]
 fn the_help_tells_both_ways_to_record() {
     let (own, _) = help(&["rec".to_owned()]);
-    assert!(own.contains("With a command:") && own.contains("Without:"), "{own}");
+    assert!(own.contains("With a command:") && own.contains("Without a command:"), "{own}");
 }

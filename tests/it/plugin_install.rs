@@ -56,10 +56,10 @@ fn a_folder_of_ones_own_takes_it_as_well() {
     assert_eq!(fs::read_dir(own.path()).unwrap().count(), 0, "nothing is left behind");
 
     let two = pandacap(home.path()).args(["plugin", "status", "--dir", dir, "--target", "arm,i386"]).assert();
-    two.code(2).stderr(contains("each target has its own"));
+    two.code(2).stderr(contains("exactly one --target"));
     for what in ["install", "status"] {
         let nowhere = pandacap(home.path()).args(["plugin", what, "--dir", "/nowhere"]).assert();
-        nowhere.code(2).stderr(contains("/nowhere: there is no such folder"));
+        nowhere.code(2).stderr(contains("/nowhere: no such folder"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command line's grammar, and what was typed of it before the settings are added.
+//! The command line's grammar, and what was typed before the settings are added.
 
 use std::ffi::{OsStr, OsString};
 
@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::Setting;
 
-/// The command line's commands and options, read leniently: what is missing may be in the file.
+/// The command line's commands and options, parsed leniently: what is missing may be in the file.
 #[derive(Clone, Debug)]
 pub struct Grammar(Command);
 
@@ -20,12 +20,12 @@ impl Grammar {
         Grammar(cli)
     }
 
-    /// All of it.
+    /// The root command.
     pub(super) fn command(&self) -> &Command {
         &self.0
     }
 
-    /// Every command that does something, by the words that lead to it.
+    /// The path of every command that has no subcommands.
     pub(super) fn commands(&self) -> Vec<Vec<String>> {
         fn below(command: &Command, path: &[String], all: &mut Vec<Vec<String>>) {
             for subcommand in command.get_subcommands().filter(|command| command.get_name() != "help") {
@@ -50,7 +50,7 @@ pub(super) struct Given<'a> {
 }
 
 impl<'a> Given<'a> {
-    /// `None` when it only asks for help.
+    /// `None` if the command line only asks for help.
     pub(super) fn of(cli: &'a Grammar, typed: &[OsString]) -> Option<Given<'a>> {
         let mut matches = cli.0.clone().try_get_matches_from(typed).ok()?;
         let (mut path, mut command) = (Vec::new(), &cli.0);
@@ -66,16 +66,16 @@ impl<'a> Given<'a> {
         self.command.get_arguments().find(|argument| argument.get_long() == Some(option))
     }
 
-    /// Whether it was typed, or the environment sets it.
+    /// Whether the argument was typed or is set by the environment.
     fn is_given(&self, argument: &Arg) -> bool {
         let source = self.matches.value_source(argument.get_id().as_str());
         matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
     }
 
-    /// Whether the setting is for this command, and nothing that was given contradicts it.
+    /// Whether the setting is for this command and conflicts with nothing that was given.
     pub(super) fn leaves_room_for(&self, setting: &Setting) -> bool {
         let meant = setting.command.is_empty() || self.path.iter().eq(setting.command.iter());
-        // A command that lacks its subcommand does nothing but help.
+        // A command without its subcommand only prints help.
         if !meant || self.command.has_subcommands() {
             return false;
         }

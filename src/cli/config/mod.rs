@@ -1,4 +1,4 @@
-//! `pandacap.toml`: the options' defaults, and where each value comes from.
+//! `pandacap.toml`: defaults for options, and where each value comes from.
 //!
 //! ```toml
 //! [defaults]              # options of every command
@@ -8,8 +8,8 @@
 //! [defaults.panda.install]
 //! ```
 //!
-//! The settings are put into the command line as if they had been typed, but for options that were typed, that
-//! the environment sets, or that conflict with either. So a new option can be set without a word here.
+//! Settings are added to the command line as if they had been typed, except for options that were typed, that
+//! the environment sets, or that conflict with either. So a new option needs no code here.
 
 mod given;
 mod read;
@@ -30,7 +30,7 @@ pub(super) use self::show::Origin;
 
 /// The option that names the file itself.
 pub const CONFIG_OPTION: &str = "config";
-/// The file's name in pandacap's folder of the XDG configuration folder.
+/// The file's name, in `pandacap/` in the XDG configuration folder.
 pub const FILE: &str = "pandacap.toml";
 
 /// Why the configuration cannot be used.
@@ -41,32 +41,32 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
-    /// Something in it is wrong.
+    /// The file contains an error.
     #[error("{}:{line}: {what}", .path.display())]
     Wrong {
         /// The file.
         path: PathBuf,
-        /// Where in it.
+        /// The line of the error.
         line: usize,
         /// What is wrong.
         what: String,
     },
 }
 
-/// What a configuration file says.
+/// The content of a configuration file.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     path: PathBuf,
     settings: Vec<Setting>,
 }
 
-/// One line of it.
+/// One setting of the file.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// The subcommands' names; none: an option of every command.
+    /// The names of the subcommands; empty for an option of every command.
     command: Vec<String>,
     option: String,
     values: Vec<String>,
@@ -74,9 +74,9 @@ pub struct Setting {
 }
 
 impl Config {
-    /// The configuration in the file that was typed, else in the `usual` one if it is there, else an empty one.
+    /// Reads the file named by --config, else the `usual` one if it exists; else the configuration is empty.
     pub fn find(cli: &Grammar, typed: &[OsString], usual: Option<&Path>) -> Result<Config, ConfigError> {
-        // Help is given whatever the file says.
+        // Help works even if the file is broken.
         let Some(given) = Given::of(cli, typed) else { return Ok(Config::default()) };
         let named = given.matches.get_one::<PathBuf>(CONFIG_OPTION);
         let Some(path) = named.map(PathBuf::as_path).or(usual.filter(|path| path.is_file())) else {
@@ -88,22 +88,22 @@ impl Config {
         Ok(Config { path: path.to_owned(), settings })
     }
 
-    /// Whether there is a file at `path` that is not the one that was read.
+    /// Whether `path` is a file other than the one that was read.
     pub fn leaves_out(&self, path: &Path) -> bool {
         path.is_file() && fs::canonicalize(path).ok() != fs::canonicalize(&self.path).ok()
     }
 
-    /// What was typed, with the settings for its command in it.
+    /// The typed command line with the settings for its command added.
     pub fn complete(&self, cli: &Grammar, typed: &[OsString]) -> Vec<OsString> {
         let Some(given) = Given::of(cli, typed) else { return typed.to_owned() };
         let settings = self.settings.iter().filter(|setting| given.leaves_room_for(setting));
         let added = settings.flat_map(|setting| setting.arguments(given.argument(&setting.option)));
-        // What comes after `--` is somebody else's.
+        // What follows `--` is not pandacap's to interpret.
         let end = typed.iter().position(|word| word == "--").unwrap_or(typed.len());
         typed[..end].iter().cloned().chain(added).chain(typed[end..].iter().cloned()).collect()
     }
 
-    /// Where to mend it, when `error` is about a value of this file.
+    /// The place in the file to fix, if `error` is about a value from it.
     pub fn blame(&self, cli: &Grammar, typed: &[OsString], error: &clap::Error) -> Option<ConfigError> {
         let about = error.get(clap::error::ContextKind::InvalidArg)?.to_string();
         let given = Given::of(cli, typed)?;

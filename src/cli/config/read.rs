@@ -1,4 +1,4 @@
-//! Reading the file: every setting is checked against the options that there are.
+//! Reads the file, and checks every setting against the options that exist.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path, text: &str, cli: &Command) -> Result<Vec<Setting
         match value.get_ref() {
             DeValue::Table(table) if key.get_ref() == DEFAULTS => reader.defaults(table, cli, &[])?,
             _ => {
-                let what = format!("there is only [{DEFAULTS}] here, no {}", key.get_ref());
+                let what = format!("unknown key {}; only [{DEFAULTS}] is allowed here", key.get_ref());
                 return Err(reader.wrong(Some(key.span()), what));
             }
         }
@@ -41,7 +41,7 @@ impl Reader<'_> {
         ConfigError::Wrong { path: self.path.to_owned(), line: line_of(self.text, span), what }
     }
 
-    /// Takes the options of `command`, and of its subcommands.
+    /// Reads the options of `command` and of its subcommands.
     fn defaults(&mut self, table: &DeTable<'_>, command: &Command, path: &[&str]) -> Result<(), ConfigError> {
         for (key, value) in table {
             let name = key.get_ref().as_ref();
@@ -53,7 +53,7 @@ impl Reader<'_> {
                 self.defaults(below, subcommand, &[path, &[name]].concat())?;
                 continue;
             }
-            // Each option of every command has one place in the file.
+            // A global option may be set at the top level only.
             let own = |argument: &&Arg| {
                 argument.get_long() == Some(name) && argument.is_global_set() == path.is_empty()
             };
@@ -75,23 +75,23 @@ impl Reader<'_> {
     }
 }
 
-/// Whether the file can have it.
+/// Whether the option can be set in the file.
 pub(super) fn is_settable(argument: &Arg) -> bool {
     use ArgAction::{Append, Count, Set, SetTrue};
     let action = matches!(argument.get_action(), Set | Append | SetTrue | Count);
     action && argument.get_id() != CONFIG_OPTION
 }
 
-/// A value as it would be typed; a list for options that can be repeated.
+/// The value as it would be typed, or several for an option that may be repeated.
 fn values(argument: &Arg, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, String> {
     let option = argument.get_long().unwrap_or_default();
     match (argument.get_action(), value.get_ref()) {
         (ArgAction::SetTrue, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
-        (ArgAction::SetTrue, _) => Err(format!("{option} is true or false")),
+        (ArgAction::SetTrue, _) => Err(format!("{option} must be true or false")),
         (ArgAction::Count, DeValue::Integer(count)) if count.as_str().parse::<u8>().is_ok_and(|n| n < 8) => {
             Ok(vec![count.as_str().to_owned()])
         }
-        (ArgAction::Count, _) => Err(format!("{option} is a small number")),
+        (ArgAction::Count, _) => Err(format!("{option} must be a number from 0 to 7")),
         (ArgAction::Append, DeValue::Array(values)) => {
             values.iter().map(|value| word(option, value)).collect()
         }

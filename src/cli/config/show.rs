@@ -1,4 +1,4 @@
-//! `pandacap config show`: every option's value, and where it comes from.
+//! `pandacap config show`: the value of every option, and where it comes from.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -12,22 +12,22 @@ use super::{Config, Setting};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 
-/// What can be done with the configuration.
+/// The subcommands of `config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Show every option's value, and where it comes from
+    /// Show the value of every option and where it comes from
     ///
-    /// A value comes from the command line, else from the environment, else from the file (--config FILE, else
-    /// pandacap/pandacap.toml in the XDG configuration folder), else it is the default.
+    /// A value comes from the first of these that sets it: the command line, the environment, the configuration
+    /// file (--config FILE, else pandacap/pandacap.toml in the XDG configuration folder), the built-in default.
     Show {
-        /// Show the values that this command line would have, as in `-- rec --timeout 5 -- true`
+        /// Show the values that this command line would use, as in `-- rec --timeout 5 -- true`
         #[arg(last = true, value_name = "COMMAND")]
         words: Vec<OsString>,
     },
 }
 
 impl ConfigCommand {
-    /// Shows what `config` makes of what was typed.
+    /// Prints the options' values for the command line that was typed.
     pub fn run(
         &self,
         config: &Config,
@@ -66,7 +66,7 @@ pub(in crate::cli) struct Origin {
 }
 
 impl Config {
-    /// Every option's value for what was typed, and where it comes from; options without a value are left out.
+    /// The value and origin of every option of a command line; options without a value are left out.
     fn explain(&self, cli: &Grammar, typed: &[OsString]) -> Vec<Origin> {
         let Some(given) = Given::of(cli, typed) else { return Vec::new() };
         let options = given.command.get_arguments().filter(|argument| is_settable(argument));
@@ -95,7 +95,7 @@ impl Config {
         Some(Origin { command, option, value, source })
     }
 
-    /// The values of the command line `words`, or with none of every command.
+    /// The values for the command line `words` or, if that is empty, for every command.
     fn origins(&self, cli: &Grammar, typed: &[OsString], words: &[OsString]) -> Vec<Origin> {
         let line = |words: &[OsString]| [&typed[..typed.len().min(1)], words].concat();
         if !words.is_empty() {

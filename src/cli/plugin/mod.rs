@@ -1,5 +1,5 @@
-//! `pandacap plugin`: recctrl in a PANDA's own plugin folder, put in when that PANDA loads it and taken out without a
-//! trace; and plugins of one's own, begun.
+//! `pandacap plugin`: installs recctrl into a PANDA's own plugin folder if that PANDA loads it, removes it again
+//! completely, and creates the crate of a new plugin.
 
 pub(super) mod new;
 
@@ -16,44 +16,44 @@ use super::error::{Error, PluginError};
 use super::exit::Exit;
 use super::values;
 
-/// What can be done about plugins.
+/// The subcommands of `plugin`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Put recctrl in, if this PANDA loads it
+    /// Install recctrl, if this PANDA loads it
     ///
-    /// PANDA is started once with the plugin, without a machine. Where it does not load, nothing is changed, and
-    /// its own words say why. PANDA's own recctrl is kept beside ours and comes back with `uninstall`.
+    /// PANDA is first started once with the plugin, without a machine. If it does not load the plugin, nothing is
+    /// changed, and its own message is shown. PANDA's own recctrl is kept, and `uninstall` restores it.
     Install(Place),
-    /// Take recctrl out, and put back what was there before
+    /// Remove recctrl, and restore what was there before
     Uninstall(Place),
-    /// Say whose recctrl each PANDA would load
+    /// Show whose recctrl each PANDA would load
     Status(Place),
-    /// Begin a plugin of your own, in Rust
+    /// Create a plugin of your own, in Rust
     ///
-    /// Makes a crate that builds at once: a plugin with an argument, two callbacks and lines of log, on the crate
-    /// panda-plugin, which comes with pandacap's sources and is not on crates.io.
+    /// Creates a crate that builds as it is: a plugin with an argument, two callbacks and log messages. It depends on
+    /// the crate panda-plugin, which comes with pandacap's sources and is not on crates.io.
     ///
-    /// Build it with `cargo build --release` in its folder, and look at a trace with it:
-    /// `pandacap replay TRACE --plugin ./panda_NAME/target/release/libpanda_NAME.so`. Its README.md has the commands,
-    /// docs/extending.md says what plugins can do.
+    /// Build it with `cargo build --release` in its folder, then run it on a trace:
+    /// `pandacap replay TRACE --plugin ./panda_NAME/target/release/libpanda_NAME.so`. Its README.md lists the commands;
+    /// docs/extending.md explains what plugins can do.
     New(New),
 }
 
-/// Which folders are meant.
+/// Which plugin folders to use.
 #[derive(Args, Debug)]
 pub struct Place {
-    /// This plugin folder, instead of the one that PANDA searches first; PyPANDA's is
+    /// Use this plugin folder instead of the one that PANDA searches first; for PyPANDA, it is
     /// .../pandare/data/<target>-softmmu/panda/plugins
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 
-    /// The guest architectures [default: each for which there is a PANDA; with --dir: x86_64]
+    /// The guest architectures [default: all that a PANDA is found for; with --dir: x86_64]
     #[arg(long, value_parser = values::target(), value_delimiter = ',', value_name = "TARGET,...")]
     target: Vec<Target>,
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the subcommand.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let place = match &self {
             Command::Install(place) | Command::Uninstall(place) | Command::Status(place) => place,
@@ -78,7 +78,7 @@ impl Command {
 }
 
 impl Place {
-    /// Each PANDA that is meant, with the folder of its plugins.
+    /// Each selected PANDA with its plugin folder.
     fn folders(&self, context: &Context) -> Result<Vec<(Panda, Folder)>, PluginError> {
         let targets = match (&self.target[..], &self.dir) {
             ([], Some(_)) => &[Target::X86_64],
@@ -119,6 +119,6 @@ fn tell(folder: &Folder, out: &mut impl Write) -> io::Result<()> {
         Owner::Ours => "pandacap's",
         Owner::Outdated => "another pandacap's (install it again)",
     };
-    let kept = if folder.upstream_kept { ", PANDA's own kept aside" } else { "" };
+    let kept = if folder.upstream_kept { ", PANDA's own saved" } else { "" };
     writeln!(out, "{}: {owner}{kept} in {}", folder.target, folder.dir.display())
 }

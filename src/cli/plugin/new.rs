@@ -1,4 +1,4 @@
-//! `pandacap plugin new`: a crate of one's own that builds to a plugin of PANDA.
+//! `pandacap plugin new`: creates a crate that builds a PANDA plugin.
 
 use std::fs;
 use std::io::{self, Write};
@@ -22,19 +22,19 @@ const TEMPLATE: [(&str, &str); 5] = [
     (".gitignore", include_str!("template/gitignore")),
 ];
 
-/// The crate that plugins are built on.
+/// The crate that plugins depend on.
 const CRATE: &str = "panda-plugin";
 
-/// What was typed.
+/// Arguments of `plugin new`.
 #[derive(Args, Debug)]
 pub struct New {
-    /// The plugin's name, as it will stand behind -panda: lower-case letters, digits and _
+    /// The plugin's name, as passed to -panda: lower-case letters, digits and _
     name: Name,
 
-    /// The folder, which must not be there yet, or be empty [default: ./panda_NAME]
+    /// The folder to create, which may exist if it is empty [default: ./panda_NAME]
     dir: Option<PathBuf>,
 
-    /// Where the crate panda-plugin is: a checkout of pandacap, or the URL of a git repository with one
+    /// Where to find the crate panda-plugin: a checkout of pandacap, or the URL of its git repository
     /// [default: the checkout that this pandacap was built in]
     #[arg(long, value_name = "FOLDER|URL")]
     layer: Option<String>,
@@ -50,14 +50,18 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Name, String> {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if !text.starts_with(|first: char| first.is_ascii_lowercase()) || !text.bytes().all(plain) {
-            return Err("lower-case letters, digits and _, a letter first: my_plugin".to_owned());
+            return Err(
+                "use lower-case letters, digits and _, starting with a letter, as in my_plugin".to_owned()
+            );
         }
         if text.len() > 64 {
             return Err("64 characters at most".to_owned());
         }
         match text {
-            "recctrl" => Err("that is pandacap's own plugin".to_owned()),
-            "plugin" | "sys" => Err(format!("panda_{text} is the name of a crate that it is built on")),
+            "recctrl" => Err("this is the name of pandacap's own plugin".to_owned()),
+            "plugin" | "sys" => {
+                Err(format!("panda_{text} is the name of a crate that the plugin depends on"))
+            }
             _ => Ok(Name(text.to_owned())),
         }
     }
@@ -75,20 +79,20 @@ pub(in crate::cli) struct Made<'a> {
 }
 
 impl Made<'_> {
-    /// Says how to go on.
+    /// Prints the next steps.
     fn tell(&self, out: &mut impl Write) -> io::Result<()> {
         let Made { name, folder, plugin, layer } = self;
         let quoted = |path: &Path| shell_words::quote(&path.to_string_lossy()).into_owned();
-        // Without a slash it would be the name of one of PANDA's.
+        // Without a slash, PANDA would take it for the name of one of its own plugins.
         let plugin = if plugin.is_absolute() { plugin.clone() } else { Path::new(".").join(plugin) };
-        writeln!(out, "{name} is in {}; it depends on {CRATE} in {layer}", folder.display())?;
+        writeln!(out, "created {name} in {}; it depends on {CRATE} in {layer}", folder.display())?;
         writeln!(out, "build it:  (cd {} && cargo build --release)", quoted(folder))?;
         writeln!(out, "run it:    pandacap replay TRACE --plugin {}", quoted(&plugin))
     }
 }
 
 impl New {
-    /// Makes it, and says how to go on.
+    /// Creates the crate and prints the next steps.
     pub fn run(&self, context: &Context) -> Result<Exit, Error> {
         let Name(name) = &self.name;
         let folder = self.dir.clone().unwrap_or_else(|| PathBuf::from(format!("panda_{name}")));
@@ -131,20 +135,20 @@ impl Layer {
         Ok(Layer::Folder(found.ok_or(NewError::NoLayer(folder))?))
     }
 
-    /// The one of the checkout in which `program` was built.
+    /// The crate in the checkout that `program` was built in.
     fn around(program: &Path) -> Result<Layer, NewError> {
         let mut places = program.ancestors().skip(1).map(|folder| folder.join(CRATE));
         let found = places.find(|place| is_crate(place));
         found.map(Layer::Folder).ok_or_else(|| NewError::Unknown(program.to_owned()))
     }
 
-    /// What `Cargo.toml` says of it.
+    /// The dependency's source as `Cargo.toml` states it.
     fn dependency(&self) -> String {
         let (kind, place) = match self {
             Layer::Folder(folder) => ("path", folder.to_string_lossy().into_owned()),
             Layer::Git(url) => ("git", url.clone()),
         };
-        // A string of JSON is one of TOML, too.
+        // A JSON string is also a TOML string.
         format!("{kind} = {}", serde_json::Value::String(place))
     }
 }
@@ -153,7 +157,7 @@ fn is_crate(folder: &Path) -> bool {
     folder.join("Cargo.toml").is_file()
 }
 
-/// Writes the crate's files into `folder`, where nothing is.
+/// Writes the crate's files to `folder`, which must be new or empty.
 fn write(folder: &Path, name: &str, layer: &Layer) -> Result<(), PluginError> {
     let source = folder.join("src");
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
@@ -176,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_makes_no_file_or_crate_is_refused() {
+    fn a_name_that_is_no_valid_file_or_crate_name_is_refused() {
         for good in ["hello", "a", "taint_3", "self"] {
             assert!(good.parse::<Name>().is_ok(), "{good}");
         }
@@ -186,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_layer_is_found_from_where_pandacap_was_built_or_has_to_be_named() -> io::Result<()> {
+    fn the_layer_is_found_in_the_checkout_or_has_to_be_named() -> io::Result<()> {
         let root = tempfile::tempdir()?;
         let program = root.path().join("target/dist/pandacap");
         assert!(Layer::around(&program).is_err_and(|error| error.to_string().contains("--layer")));

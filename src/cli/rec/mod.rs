@@ -1,4 +1,4 @@
-//! `pandacap rec`: what happens in a guest, recorded as verified traces.
+//! `pandacap rec`: records what happens in a guest as verified traces.
 
 pub(super) mod report;
 
@@ -22,41 +22,41 @@ use super::{terminal, values};
 
 /// Record what happens in a guest, and verify the recording
 ///
-/// With a command: boots the guest, runs the command in it, and records exactly that command, from its first
-/// instruction to its last. The command's output is shown as it comes; its exit status is part of the result
-/// and changes nothing about pandacap's own, which tells whether there is a verified trace. The tiny guest
-/// (Debian's kernel and busybox, fetched with apt the first time) is there for that; a guest with a disk needs
-/// pandacap's bootstrap hook.
+/// With a command: boots the guest, runs the command in it and records exactly that command, from its first
+/// instruction to its last. The command's output is shown as it arrives. Its exit status is part of the result but
+/// does not affect pandacap's own, which says whether there is a verified trace. The default guest, tiny, is made for
+/// this (Debian's kernel and busybox, fetched with apt on first use); a guest with a disk needs pandacap's bootstrap
+/// hook.
 ///
-/// Without: boots the guest and leaves it to itself, until it powers off, a limit is reached, or Ctrl-C. The
-/// guest says what is recorded: `recctrlu` in it, by hand or on each login (PAM).
+/// Without a command: boots the guest and lets it run until it powers off, a limit is reached or you press Ctrl-C. The
+/// guest decides what is recorded by running `recctrlu`, by hand or at each login (PAM).
 ///
-/// Each recording is then replayed on a PANDA without recctrl, and kept as a trace: a folder with the
-/// recording, its manifest and its logs, which `pandacap verify` checks and `pandacap replay` replays at any
-/// time. A command's trace has the run's name; a recording that the guest began has its own name after it.
+/// Each recording is then replayed on a PANDA without recctrl and kept as a trace: a folder with the recording, its
+/// manifest and its logs. `pandacap verify` checks a trace and `pandacap replay` replays it at any time. A command's
+/// trace has the name of the run; for a recording that the guest started, the recording's own name is appended.
 ///
-/// A disk image is never written to: what the guest writes goes to a thin overlay, which becomes part of the
-/// trace (disk.qcow2).
+/// A disk image is never written to: the guest's writes go to a thin overlay, which becomes part of the trace
+/// (disk.qcow2).
 ///
-/// Exit code 0: there is a verified trace. 4: it does not replay. 5: the guest or its machine failed. 130: Ctrl-C,
-/// which keeps what was recorded until then.
+/// Exit codes: 0, there is a verified trace; 4, a trace does not replay; 5, the guest or its machine failed; 130,
+/// interrupted by Ctrl-C, which keeps what was recorded until then.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run's name: letters, digits, `.`, `_` and `-` [default: what is run, and the time]
+    /// Name of the run: letters, digits, `.`, `_` and `-` [default: what is run, and the time]
     #[arg(long, visible_alias = "run-id")]
     name: Option<String>,
 
-    /// Where traces are made
+    /// Folder to put traces in
     #[arg(short, long, value_name = "DIR", default_value = "traces")]
     out: PathBuf,
 
-    /// Print the command lines instead of running them, quoted for a shell
+    /// Print the command lines, quoted for a shell, instead of running them
     #[arg(long)]
     dry_run: bool,
 
-    /// The guest to boot, of those that `pandacap guest ls` shows; `tiny` is made when it is not there
+    /// The guest to boot (see `pandacap guest ls`); `tiny` is built if it does not exist
     ///
-    /// If its state after a boot is kept (`pandacap guest warm`), the machine goes on from there.
+    /// If the guest has a warm state (see `pandacap guest warm`), the machine resumes from it.
     #[arg(
         long,
         value_name = "NAME",
@@ -66,7 +66,7 @@ pub struct Args {
     )]
     guest: String,
 
-    /// The disk image to boot (raw or qcow2), as its first IDE disk
+    /// The disk image to boot (raw or qcow2), attached as the first IDE disk
     #[arg(short, long, value_name = "IMAGE", help_heading = "Machine")]
     disk: Option<PathBuf>,
 
@@ -91,11 +91,11 @@ pub struct Args {
     )]
     append: String,
 
-    /// The guest architecture [default: the guest's; x86_64 for an image]
+    /// The guest architecture [default: the guest's own; x86_64 for an image]
     #[arg(short, long, value_parser = values::target(), help_heading = "Machine")]
     target: Option<Target>,
 
-    /// The guest's memory, in MiB or with G [default: 512, and 256 for the tiny guest]
+    /// The guest's memory in MiB, or with a suffix M or G [default: 512; 256 for the tiny guest]
     #[arg(short, long, value_name = "MIB", value_parser = values::mib, help_heading = "Machine")]
     mem: Option<u32>,
 
@@ -103,58 +103,57 @@ pub struct Args {
     #[arg(long, value_name = "CARD", value_parser = values::nic, help_heading = "Machine")]
     nic: Option<values::Card>,
 
-    /// What the guest reaches over its network; `open` boots it cold, for it asks for its routes when it boots
+    /// What the guest can reach over its network; `open` forces a cold boot, because a guest gets its routes at boot
     #[arg(long, value_parser = values::reach(), default_value = "restricted", value_name = "NET", help_heading = "Machine")]
     net: Reach,
 
-    /// Forward port TO of this machine to port FROM of the guest; repeat it for more
+    /// Forward port TO of this machine to port FROM of the guest; may be repeated
     ///
-    /// FROM is a number, `ssh` (22) or `sftp` (2222). TO is a number; 0 takes one that is free, and says which.
-    /// SCOPE is `l` for this machine alone (the default), or `*` for everybody who reaches it. PROTO is tcp (the
-    /// default) or udp. Example: ssh:10000
+    /// FROM is a number, `ssh` (22) or `sftp` (2222). TO is a number; 0 picks a free port and prints it. SCOPE is `l`
+    /// to accept connections from this machine only (the default), or `*` to accept them from anywhere. PROTO is tcp
+    /// (the default) or udp. Example: ssh:10000
     #[arg(long, value_name = "FROM:TO[:SCOPE[:PROTO]]", help_heading = "Machine")]
     port_fwd: Vec<PortForward>,
 
-    /// Where to show the screen, in QEMU's words, for instance vnc=127.0.0.1:1 [default: nowhere]
+    /// Where to show the screen, in QEMU's syntax, for example vnc=127.0.0.1:1 [default: nowhere]
     #[arg(short = 'D', long, value_name = "DISPLAY", help_heading = "Machine")]
     display: Option<String>,
 
-    /// One more argument for PANDA; repeat it for each word. The replay gets it too
+    /// An extra argument for PANDA, used for the replay too; repeat the option for each word
     #[arg(long, value_name = "ARG", allow_hyphen_values = true, help_heading = "Machine")]
     qemu_arg: Vec<String>,
 
-    /// Bootstrap the guest from this folder before anybody can log in (`pandacap bootstrap new` makes one)
+    /// Bootstrap the guest from this folder before logins are possible (`pandacap bootstrap new` creates one)
     ///
-    /// The guest boots cold, and needs pandacap's hook, which the guests have that `pandacap guest build` makes,
-    /// but for the tiny one.
+    /// The guest boots cold and needs pandacap's hook. Guests from `pandacap guest build` have it, except for tiny.
     #[arg(long, value_name = "DIR", help_heading = "Machine")]
     bootstrap: Option<PathBuf>,
 
-    /// Give one of the bootstrap folder's variables another value; repeat it for more
+    /// Override a variable of the bootstrap folder; may be repeated
     #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap", help_heading = "Machine")]
     set: Vec<Setting>,
 
-    /// Load this PANDA plugin while recording, one of PANDA's or a file; repeat it for more
+    /// Load a plugin while recording, by name if it is PANDA's or from a file; may be repeated
     #[arg(long, value_name = "NAME|./FILE[:ARG=VALUE,...]", help_heading = "Recording")]
     plugin: Vec<PluginSpec>,
 
-    /// Record from the first open session to the last close
+    /// Record from the first `open_session` to the last `close_session`
     #[arg(long, conflicts_with = "command", help_heading = "Recording")]
     sessions: bool,
 
-    /// End the run after so many recordings
+    /// End the run after N recordings
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command", help_heading = "Recording")]
     nrec: Option<u32>,
 
-    /// End each recording after so many seconds
+    /// End each recording after SECS seconds
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Recording")]
     timeout_rec: Option<u32>,
 
-    /// End each recording after about so many instructions of the guest (K, M, G)
+    /// End each recording after about N guest instructions (suffixes: K, M, G)
     #[arg(long, value_name = "N", value_parser = values::scaled, help_heading = "Recording")]
     max_instr: Option<String>,
 
-    /// Refuse to make more recordings; 0: any number
+    /// Refuse to make more than N recordings; 0 means no limit
     #[arg(
         long,
         value_name = "N",
@@ -164,32 +163,32 @@ pub struct Args {
     )]
     max_recordings: u32,
 
-    /// The most bytes of all recordings together (K, M, G) [default: half of what is free]
+    /// Limit the total size of all recordings, in bytes (suffixes: K, M, G) [default: half of the free space]
     #[arg(long, value_name = "SIZE", value_parser = values::scaled, help_heading = "Limits")]
     max_bytes: Option<String>,
 
-    /// End the run when the guest has written more bytes than this to its console or its command's output (K, M, G)
+    /// End the run if the guest's console or its command's output exceeds SIZE bytes (suffixes: K, M, G)
     #[arg(long, value_name = "SIZE", value_parser = values::bytes, default_value = "256M", help_heading = "Limits")]
     max_output: u64,
 
-    /// Boot the guest even if its state after a boot is kept (`pandacap guest warm`)
+    /// Boot the guest even if it has a warm state (see `pandacap guest warm`)
     #[arg(long, help_heading = "Machine")]
     cold: bool,
 
-    /// Drop what the guest wrote to its disk, instead of keeping it in the trace
+    /// Discard what the guest wrote to its disk instead of keeping it in the trace
     #[arg(long, help_heading = "Recording")]
     discard_disk: bool,
 
-    /// Give up after so many seconds on a guest that shows no sign of having booted: a word to recctrl, a login
-    /// on its console, an SSH server on a forwarded port
+    /// Give up after SECS seconds without a sign that the guest has booted: a call to recctrl, a login prompt on its
+    /// console, or an SSH server on a forwarded port
     #[arg(long, value_name = "SECS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
     boot_timeout: u64,
 
-    /// End the run after so many seconds; what was recorded until then is kept [default: 600 with a command]
+    /// End the run after SECS seconds, keeping what was recorded until then [default: 600 with a command]
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
     timeout: Option<u64>,
 
-    /// The command and its arguments, which reach the guest byte for byte
+    /// The command and its arguments, passed to the guest byte for byte
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -228,7 +227,7 @@ impl Args {
         })
     }
 
-    /// What was typed as a plan.
+    /// Resolves the arguments into a plan.
     fn resolve(self) -> Options {
         let below = self.image.below();
         let boot = match self.disk {
@@ -273,7 +272,7 @@ impl Args {
     }
 }
 
-/// The command's output on standard output.
+/// Copies the command's output to standard output.
 struct Shown;
 
 impl Sink for Shown {

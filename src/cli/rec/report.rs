@@ -1,4 +1,4 @@
-//! What `pandacap rec` prints.
+//! The output of `pandacap rec`.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -29,14 +29,14 @@ impl<'a> From<&'a Kept> for Report<'a> {
     }
 }
 
-/// Prints the one trace of a command: as a table, or as JSON the manifest with the trace's folder in `trace`.
+/// Prints a command's trace: as a table, or as JSON with the manifest and the trace's folder in `trace`.
 pub(super) fn print(kept: &Kept, output: Output) -> io::Result<()> {
     output.give(&Report::from(kept), |out| table(out, kept))?;
     complain_of(kept);
     Ok(())
 }
 
-/// Prints every trace of a run: as tables, or as JSON in an array.
+/// Prints every trace of a run: as tables, or as a JSON array.
 pub(super) fn print_all(kept: &[Kept], output: Output) -> io::Result<()> {
     let reports: Vec<Report<'_>> = kept.iter().map(Report::from).collect();
     output.give(&reports, |out| {
@@ -52,11 +52,11 @@ pub(super) fn print_all(kept: &[Kept], output: Output) -> io::Result<()> {
     Ok(())
 }
 
-/// What was tried in the guest and got nowhere, if anything was.
+/// The guest's failed attempts to end the recording or to report an exit status, if there were any.
 fn attempts(attempts: &Attempts) -> Option<String> {
     let Attempts { stop, toggle, key, exit_status } = attempts;
     (!attempts.are_none()).then(|| {
-        format!("{} to end the recording, {exit_status} to tell an exit status", stop + toggle + key)
+        format!("{} to end the recording, {exit_status} to report an exit status", stop + toggle + key)
     })
 }
 
@@ -93,11 +93,11 @@ fn table(out: &mut impl Write, Kept { folder, manifest }: &Kept) -> io::Result<(
     Ok(())
 }
 
-/// Says on standard error what is wrong with a trace, whichever way the result is printed.
+/// Reports on standard error what is wrong with a trace, in either output format.
 fn complain_of(Kept { folder, manifest }: &Kept) {
     if let Some(crash) = manifest.panda_ended.filter(|ended| ended.is_crash()) {
         complain(format_args!(
-            "{}: PANDA itself {crash}, which a guest can bring about; the recording ends before that",
+            "{}: PANDA itself {crash}, which a guest can cause; the recording ends before that",
             folder.display()
         ));
     }

@@ -1,4 +1,4 @@
-//! `pandacap trace`: what a recording's log holds, and logs that were cut short made whole.
+//! `pandacap trace`: inspects a recording's log, and salvages a recording that was cut short.
 
 mod plot;
 mod table;
@@ -24,21 +24,21 @@ use super::output::Output;
 /// The version of what `--json` prints here.
 const SCHEMA: u32 = 1;
 
-/// What can be done with a recording's log.
+/// The subcommands of `trace`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show what a recording's log holds, without replaying it
+    /// Show the content of a recording's log without replaying it
     ///
-    /// Reads PANDA's log of non-deterministic inputs: entries and bytes by kind and by the place in PANDA that
-    /// wrote them, what DMA, network and serial ports moved, and all of it over the guest's instruction count.
-    /// A recording that was cut short or damaged is shown up to there.
+    /// Summarises PANDA's log of non-deterministic inputs: entries and bytes by kind and by the place in PANDA that
+    /// wrote them, data moved by DMA, network and serial ports, and a timeline over the guest's instruction count.
+    /// A recording that was cut short or damaged is shown up to that point.
     Inspect(Inspect),
-    /// Make a recording that was cut short replay, up to where it was cut
+    /// Make a recording that was cut short replay up to the cut
     ///
     /// After SIGKILL, a power loss or a full disk, PANDA's log has an empty header and ends in the middle of an
-    /// entry, and a replay aborts there. This writes a new recording beside the broken one, which it leaves as
-    /// it is: the log up to the last instruction whose entries are all there, properly ended, and the same
-    /// snapshot. A recording that is complete needs none of it: this says so and succeeds.
+    /// entry, where a replay aborts. This command writes a new recording beside the broken one, which it does not
+    /// change: the log up to the last instruction whose entries are all present, properly terminated, and the same
+    /// snapshot. If the recording is already complete, the command says so and succeeds.
     Salvage(Salvage),
 }
 
@@ -48,11 +48,11 @@ pub struct Inspect {
     /// A trace folder, a NAME-rr-nondet.log, or its path without "-rr-nondet.log"
     path: PathBuf,
 
-    /// Draw the time line into this file
+    /// Plot the timeline to this file
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
 
-    /// At most so many stretches in the time line (each is a power of two of instructions long)
+    /// Divide the timeline into at most N intervals; their length in instructions is a power of two
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     buckets: u16,
 }
@@ -63,13 +63,13 @@ pub struct Salvage {
     /// A trace folder, a NAME-rr-nondet.log, or its path without "-rr-nondet.log"
     path: PathBuf,
 
-    /// Name of the new recording, in the same folder [default: the old one's with "-salvaged"]
+    /// Name of the new recording, in the same folder [default: the old name with "-salvaged" appended]
     #[arg(long, value_name = "NAME", value_parser = plain_name)]
     out: Option<OsString>,
 }
 
 impl Command {
-    /// Does what was typed.
+    /// Runs the subcommand.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         match self {
             Command::Inspect(args) => args.run(context.output)?,
@@ -108,7 +108,7 @@ impl Salvage {
     }
 }
 
-/// What `salvage --json` prints: null where the recording is complete.
+/// What `salvage --json` prints; null if the recording is complete.
 #[derive(JsonSchema, Serialize)]
 pub(super) struct Outcome {
     salvaged: Option<Salvaged>,
@@ -131,7 +131,7 @@ fn style() -> ProgressStyle {
 fn draw(summary: &Summary, recording: &Recording, path: &Path) -> Result<(), LogError> {
     let failed = |reason: String| LogError::Plot { path: path.into(), reason };
     if path.extension().is_none_or(|extension| extension != "svg") {
-        return Err(failed("it has to be a file NAME.svg".into()));
+        return Err(failed("the file name must end in .svg, as in NAME.svg".into()));
     }
     let title = format!("{}: {} instructions", recording.name.display(), grouped(summary.instructions));
     let svg = plot(summary, &title).map_err(|error| failed(error.to_string()))?;
@@ -166,7 +166,7 @@ impl<'a, T> Document<'a, T> {
 
 fn plain_name(name: &str) -> Result<OsString, &'static str> {
     match name.is_empty() || name.contains('/') {
-        true => Err("give a name without \"/\": the new recording goes beside the old one"),
+        true => Err("give a name without \"/\": the new recording is written beside the old one"),
         false => Ok(name.into()),
     }
 }

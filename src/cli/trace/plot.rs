@@ -1,4 +1,4 @@
-//! The time line of a log as a picture.
+//! Plots the timeline of a log.
 
 use std::io;
 
@@ -12,7 +12,7 @@ type Error = DrawingAreaErrorKind<io::Error>;
 
 const FONT: &str = "sans-serif";
 
-/// Colours that differ to colour-blind eyes too, in the order of [`Class::ALL`].
+/// Colours that colour-blind people can tell apart too, in the order of [`Class::ALL`].
 const COLOURS: [RGBColor; Class::ALL.len()] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -23,7 +23,7 @@ const COLOURS: [RGBColor; Class::ALL.len()] = [
     RGBColor(110, 110, 110),
 ];
 
-/// Draws entries and bytes by class over the instruction count, as an SVG document.
+/// Plots entries and bytes by class over the instruction count, as an SVG document.
 pub(super) fn plot(summary: &Summary, title: &str) -> Result<String, Error> {
     let mut svg = String::new();
     let root = SVGBackend::with_string(&mut svg, (960, 640)).into_drawing_area();
@@ -38,7 +38,7 @@ pub(super) fn plot(summary: &Summary, title: &str) -> Result<String, Error> {
     Ok(svg)
 }
 
-/// One line for each class, on a logarithmic scale: a disk's traffic would hide a keyboard's on another.
+/// One line for each class, on a logarithmic scale: on a linear one, a disk's traffic would hide a keyboard's.
 fn panel(area: &Area, summary: &Summary, what: &str, figure: fn(&Count) -> u64) -> Result<(), Error> {
     let figures = |bucket: &Bucket| bucket.classes.iter().map(figure).max().unwrap_or(0);
     let most = summary.timeline.iter().map(figures).max().unwrap_or(0).max(10) as f64;
@@ -68,7 +68,7 @@ fn panel(area: &Area, summary: &Summary, what: &str, figure: fn(&Count) -> u64) 
             .iter()
             .map(|bucket| (bucket.from as f64, figure(&bucket.classes[class as usize]) as f64))
             .collect();
-        // Nothing has no place on a logarithmic scale: the line is broken there.
+        // A logarithmic scale has no 0, so the line is broken there.
         let steps = points.split(|point| point.1 == 0.0).filter(|run| !run.is_empty());
         let lines = steps.map(|run| {
             let corners = run.iter().flat_map(|&(from, value)| [(from, value), (from + width, value)]);

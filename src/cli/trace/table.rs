@@ -1,4 +1,4 @@
-//! The figures of a log as text for people.
+//! Prints the figures of a log as tables.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, TableComponent};
 
 use rr_log::{Class, Count, End, Summary};
 
-/// Writes all of it.
+/// Writes all the tables.
 pub(super) fn write(summary: &Summary, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "instructions  {}", grouped(summary.instructions))?;
     writeln!(out, "entries       {}", grouped(summary.total.entries))?;
