@@ -7,7 +7,7 @@ pub const FAILED: u8 = 1;
 /// The command line was wrong; no call was made.
 pub const USAGE: u8 = 2;
 /// Not inside PANDA, or PANDA runs without recctrl.
-pub const NOBODY: u8 = 3;
+pub const NO_RECCTRL: u8 = 3;
 /// This recctrl cannot do what was asked for.
 pub const UNSUPPORTED: u8 = 4;
 /// `run` itself failed: the command was not recorded, or its recording could not be ended.

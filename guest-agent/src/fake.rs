@@ -7,7 +7,7 @@ use std::{ffi::CString, slice};
 /// Who answers.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Who {
-    Nobody,
+    Absent,
     Trap,
     Upstream,
     Ours { version: u32, features: u32 },
@@ -33,8 +33,8 @@ impl Fake {
         Fake { who, plugin, status, calls, out, err, pauses: 0 }
     }
 
-    pub(crate) fn nobody() -> Fake {
-        Fake::new(Who::Nobody, |_| Answer::Error)
+    pub(crate) fn without_recctrl() -> Fake {
+        Fake::new(Who::Absent, |_| Answer::Error)
     }
 
     pub(crate) fn ours(features: u32, answer: Answer) -> Fake {
@@ -106,7 +106,7 @@ impl World for Fake {
         let [_, action, first, second] = sent;
         if let protocol::Call::Hello { nonce } = call {
             return match self.who {
-                Who::Nobody => [0x16, 0, 0, 0],
+                Who::Absent => [0x16, 0, 0, 0],
                 Who::Trap => panic!("the instruction must not be tried"),
                 Who::Upstream => [0, action, first, second],
                 Who::Ours { version, features } => {

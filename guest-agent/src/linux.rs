@@ -84,7 +84,7 @@ pub fn exit(code: u8) -> ! {
     }
 }
 
-/// Writes what can be written; there is nobody to tell about the rest.
+/// Writes what can be written; an error has nowhere to be reported.
 pub(crate) fn write(fd: usize, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         // SAFETY: the kernel reads as many bytes as the slice has.
@@ -249,7 +249,7 @@ impl Blocked {
     }
 }
 
-/// Sends a signal, if there is still somebody to get it.
+/// Sends a signal, if the process still exists.
 pub(crate) fn kill(process: usize, signal: usize) {
     // SAFETY: it takes no pointer.
     let _ = unsafe { call(nr::KILL, [process, signal, 0, 0]) };

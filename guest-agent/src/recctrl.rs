@@ -53,7 +53,7 @@ pub(crate) fn find(world: &mut impl World, nonce: u32) -> Option<Plugin> {
         Peer::Recctrl { version: VERSION, features } => Some(Plugin::Ours { features }),
         Peer::Recctrl { .. } => Some(Plugin::OtherVersion),
         Peer::Upstream => Some(Plugin::Upstream),
-        Peer::Nobody => None,
+        Peer::Absent => None,
     }
 }
 

@@ -26,7 +26,7 @@ impl<'a, const N: usize> From<&'a Buffer<N>> for Text<'a> {
     }
 }
 
-// SAFETY: a reference to bytes that nobody changes.
+// SAFETY: a reference to immutable bytes.
 unsafe impl Sync for Text<'_> {}
 
 impl<'a> Text<'a> {

@@ -49,8 +49,8 @@ const OURS_WITH_EVENTS: Reply = Reply::new(exit::OK, c"recctrl, protocol 1, keep
 const OURS_IN_PART: Reply = Reply::new(exit::OK, c"recctrl, another protocol: toggle and sessions only");
 const UPSTREAM: Reply = Reply::new(exit::OK, c"PANDA's own recctrl: toggle and sessions only");
 
-const NOBODY: Reply = Reply::new(
-    exit::NOBODY,
+const NO_RECCTRL: Reply = Reply::new(
+    exit::NO_RECCTRL,
     c"not inside PANDA, or PANDA runs without recctrl (start it with `-panda recctrl`)",
 );
 const FAILED: Reply = Reply::new(exit::FAILED, c"recctrl could not do it; PANDA's log says why");
@@ -97,7 +97,7 @@ pub fn main(world: &mut impl World, args: Strings<'_>, env: Strings<'_>) -> u8 {
         (Some(plugin), None) => ask(world, plugin, &request, &env),
         // The image runs elsewhere, and its users are to get in.
         (None, Some(_)) => exit::OK,
-        (None, None) => NOBODY.give(world),
+        (None, None) => NO_RECCTRL.give(world),
     }
 }
 

@@ -9,14 +9,14 @@ fn ours(answer: Answer) -> Fake {
 }
 
 #[test]
-fn nobody_there_is_said_once_and_nothing_is_called() {
-    for who in [Who::Nobody, Who::Trap] {
+fn without_recctrl_it_says_so_once_and_calls_nothing() {
+    for who in [Who::Absent, Who::Trap] {
         for args in
             ["start a", "stop", "toggle a", "open_session a", "close_session", "status", "check", "message a"]
         {
             let args: Vec<&str> = ["recctrlu"].into_iter().chain(args.split(' ')).collect();
-            let mut world = Fake { who, ..Fake::nobody() };
-            assert_eq!(world.run(&args, &[]), exit::NOBODY, "{args:?}");
+            let mut world = Fake { who, ..Fake::without_recctrl() };
+            assert_eq!(world.run(&args, &[]), exit::NO_RECCTRL, "{args:?}");
             assert_eq!((world.calls.len(), world.out.as_str(), world.err.lines().count()), (0, "", 1));
             assert!(world.err.starts_with("recctrlu: not inside PANDA"), "{}", world.err);
         }
@@ -24,7 +24,7 @@ fn nobody_there_is_said_once_and_nothing_is_called() {
 }
 
 #[test]
-fn a_wrong_line_calls_nobody() {
+fn a_wrong_command_line_makes_no_hypercall() {
     let mut world = ours(Answer::Start);
     assert_eq!(world.run(&["recctrlu", "start"], &[]), exit::USAGE);
     assert_eq!(world.run(&[], &[]), exit::USAGE);
@@ -177,7 +177,7 @@ fn a_login_opens_a_session_in_silence() {
 #[test]
 fn a_login_off_panda_is_let_in_and_one_that_cannot_be_recorded_is_reported() {
     let login = ["PAM_TYPE=open_session", "PAM_USER=ann"];
-    let mut world = Fake::nobody();
+    let mut world = Fake::without_recctrl();
     assert_eq!((world.run(&["recctrlu", "pam"], &login), world.err.as_str()), (exit::OK, ""));
     let mut world = ours(Answer::Error);
     assert_eq!(world.run(&["recctrlu", "pam"], &login), exit::FAILED);

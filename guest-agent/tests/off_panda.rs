@@ -8,7 +8,7 @@ use std::{
     sync::OnceLock,
 };
 
-const NOBODY: i32 = 3;
+const NO_RECCTRL: i32 = 3;
 const USAGE: i32 = 2;
 
 /// The program, built as a release builds it.
@@ -86,7 +86,7 @@ fn every_command_that_needs_recctrl_says_that_there_is_none() {
         "run a -- touch /tmp/recctrlu-must-not-be-made",
     ] {
         let (code, out, err) = line(args);
-        assert_eq!((code, out.as_str()), (NOBODY, ""), "{args}");
+        assert_eq!((code, out.as_str()), (NO_RECCTRL, ""), "{args}");
         let says =
             "recctrlu: not inside PANDA, or PANDA runs without recctrl (start it with `-panda recctrl`)\n";
         assert_eq!(err, says, "{args}");
@@ -117,13 +117,13 @@ fn a_wrong_line_is_explained() {
     }
     let long = [b'x'; 128];
     assert_eq!(told(recctrlu(&[b"start", &long], &[])).0, USAGE);
-    assert_eq!(told(recctrlu(&[b"start", &long[1..]], &[])).0, NOBODY);
+    assert_eq!(told(recctrlu(&[b"start", &long[1..]], &[])).0, NO_RECCTRL);
     assert_eq!(told(recctrlu(&[b"message", &[b'x'; 1025]], &[])).0, USAGE);
 }
 
 #[test]
 fn hostile_arguments_do_it_no_harm() {
-    assert_eq!(told(recctrlu(&[b"start", b"\xff\xfe\x01"], &[])).0, NOBODY);
+    assert_eq!(told(recctrlu(&[b"start", b"\xff\xfe\x01"], &[])).0, NO_RECCTRL);
     assert_eq!(told(recctrlu(&[&[b'x'; 100_000]], &[])).0, USAGE);
     let many: Vec<&[u8]> = vec![b"x"; 10_000];
     assert_eq!(told(recctrlu(&many, &[])).0, USAGE);

@@ -1,4 +1,4 @@
-//! Bounds on what a guest can make us say or do: so much at once, so much a second.
+//! Bounds on what a guest can make us log or do: a burst, and a rate per second.
 
 use std::time::Instant;
 

@@ -54,7 +54,7 @@ pub mod feature {
     pub const REPLAYABLE: u32 = 1 << 1;
     /// Messages are kept in an events file.
     pub const EVENTS: u32 = 1 << 2;
-    /// Recordings can be locked: whoever starts one is the only one in the guest who can stop it.
+    /// Recordings can be locked: then only the process that started one can stop it.
     pub const LOCK: u32 = 1 << 3;
 }
 
@@ -148,7 +148,7 @@ pub enum Call {
         /// How the recorded program ended, as a shell tells it.
         status: u8,
     },
-    /// The magic is ours, the action is nobody's.
+    /// The magic is ours, but there is no such action.
     Unknown(i32),
 }
 
@@ -215,7 +215,7 @@ pub enum Peer {
     /// a processor's own `cpuid` never does.
     Upstream,
     /// No PANDA, or one without recctrl: the processor answered as it answers any program.
-    Nobody,
+    Absent,
 }
 
 /// Tells who answered `sent`, a hello, with `got`.
@@ -229,7 +229,7 @@ pub fn identify(sent: Registers, got: Registers) -> Peer {
     if untouched && Answer::from_register(got[0]) == Some(Answer::Noop) {
         return Peer::Upstream;
     }
-    Peer::Nobody
+    Peer::Absent
 }
 
 /// What is going on, as [`action::STATUS`] answers it.
@@ -318,11 +318,11 @@ mod tests {
         }
 
         #[test]
-        fn a_processor_that_answers_for_itself_is_nobody(nonce: u32, got: [u32; 4]) {
+        fn an_answer_of_the_processor_itself_means_no_recctrl(nonce: u32, got: [u32; 4]) {
             let sent = hello(nonce);
             let got = got.map(u64::from);
             prop_assume!(got[1] as u32 != HELLO_MARK && got[1] != sent[1]);
-            prop_assert_eq!(identify(sent, got), Peer::Nobody);
+            prop_assert_eq!(identify(sent, got), Peer::Absent);
         }
 
         #[test]

@@ -16,7 +16,7 @@ impl Archive {
         self.entry(path, FOLDER | 0o755, &[])
     }
 
-    /// Adds a file of so many bytes (less than 4 GiB); `mode` is its permissions.
+    /// Adds a file with its content (less than 4 GiB); `mode` is its permissions.
     pub fn file(self, path: &str, mode: u32, content: &[u8]) -> Archive {
         self.entry(path, FILE | mode, content)
     }

@@ -19,12 +19,12 @@ pub(crate) struct Draft {
     home: PathBuf,
     name: String,
     folder: PathBuf,
-    /// Says that somebody makes the guest: the lock goes with the process.
+    /// Marks the guest as being made: the lock goes with the process.
     _lock: File,
 }
 
 impl Draft {
-    /// Claims the name. What somebody has left who was killed is removed.
+    /// Claims the name. What a killed process left is removed.
     pub(crate) fn claim(home: &Path, name: &str) -> Result<Draft, GuestError> {
         let name = plain(name)?;
         let folder = place(home, &name);
@@ -45,7 +45,7 @@ impl Draft {
         Ok(Draft { home: home.to_owned(), name, folder, _lock: lock })
     }
 
-    /// Waits until somebody else who has claimed the name has finished, or has given up.
+    /// Waits until another process that has claimed the name has finished or given up.
     pub(crate) fn wait_for_other(home: &Path, name: &str, progress: &dyn Progress) -> Result<(), GuestError> {
         let folder = place(home, name);
         let opened = match File::open(&folder) {

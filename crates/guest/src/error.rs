@@ -31,7 +31,7 @@ pub enum GuestError {
     /// There is one of that name.
     #[error("there is a guest {0:?} already; remove it with `pandacap guest rm {0}`, or choose another name")]
     Taken(String),
-    /// Somebody changes it right now.
+    /// Another process is changing it.
     #[error("the guest {0:?} is being made, changed or removed by another pandacap; try again")]
     Busy(String),
     /// A machine runs it.

@@ -1,4 +1,4 @@
-//! Guests that somebody brings, and images made smaller.
+//! Imports images as guests, and shrinks images.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -102,7 +102,7 @@ pub fn shrink(
     if !force && !traces.is_empty() {
         return Err(GuestError::Needed { name: guest.name, traces: traces.len() });
     }
-    // Nobody runs the guest, and nobody is going to until the lock goes.
+    // No machine runs the guest, and none can start until the lock is released.
     let Guest { name, folder, mut manifest, _lock: shared } = guest;
     drop(shared);
     let lock = File::open(&folder).map_err(|source| GuestError::Files { folder: folder.clone(), source })?;
@@ -112,7 +112,7 @@ pub fn shrink(
         Err(TryLockError::Error(error)) => return Err(files(error)),
         Ok(()) => {}
     }
-    // Of a known name, so that what was left by somebody who was killed goes now.
+    // Of a known name, so that what a killed process left is removed now.
     match fs::remove_dir_all(folder.join(WORK)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(files(error)),
         _ => {}

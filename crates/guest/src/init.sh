@@ -5,7 +5,7 @@ export HOME=/root PATH=/bin TERM=dumb
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-# Open from now on: the port would forget what has come when nobody has it open.
+# Open from now on: the port would drop input while no process has it open.
 exec 3<>/dev/ttyS1
 stty -F /dev/ttyS1 raw -echo
 if [ ! -e /pandacap/command ]; then

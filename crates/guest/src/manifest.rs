@@ -101,7 +101,7 @@ pub enum Origin {
         /// Every package in it.
         packages: Vec<Package>,
     },
-    /// Somebody's image.
+    /// The user's own image.
     Imported {
         /// Where the image was.
         from: PathBuf,

@@ -35,7 +35,7 @@ pub fn remove(home: &Path, name: &str, force: bool) -> Result<(), GuestError> {
         Ok(()) => {}
     }
     // It is gone at once, even if removing its files is cut short; the next guest of that name clears them away.
-    // The place is claimed, for somebody may be making another guest of that name there.
+    // The place is claimed, for another process may be making a guest of that name there.
     let draft = Draft::claim(home, name)?;
     fs::rename(&folder, draft.folder()).and_then(|()| fs::remove_dir_all(draft.folder())).map_err(files)
 }

@@ -51,7 +51,7 @@ pub fn ready(home: &Path, target: Target, progress: &dyn Progress) -> Result<Gue
             opened => break opened?,
         };
         match made {
-            // Somebody else makes it, or has made it meanwhile: theirs is as good.
+            // Another process is making it, or has made it meanwhile: that one is as good.
             Err(GuestError::Busy(name)) => Draft::wait_for_other(home, &name, progress)?,
             Err(GuestError::Taken(_)) => {}
             made => break made?,

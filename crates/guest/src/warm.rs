@@ -28,7 +28,7 @@ const KEY: &str = "key.json";
 const CONSOLE: &str = "console.log";
 /// What a guest may still have to do when it answers, before it only waits.
 const CALM: Duration = Duration::from_secs(3);
-/// How long a guest may take to boot when nobody says.
+/// How long a guest may take to boot by default.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 /// How often its console is looked at even if nothing tells that it has changed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -109,7 +109,7 @@ impl Guest {
         self.folder.join("warm")
     }
 
-    /// Whether somebody wants it to be kept warm: there is a state, whatever it is for.
+    /// Whether it is to be kept warm: there is a state, for whichever PANDA.
     pub fn was_warm(&self) -> bool {
         let mut states = fs::read_dir(self.warm_folder()).into_iter().flatten().flatten();
         states.any(|state| !is_hidden(&state.path()))
@@ -135,7 +135,7 @@ impl Guest {
         let files = |source| WarmError::Files { folder: warm.clone(), source };
         fs::create_dir_all(&warm).map_err(files)?;
         let made = tempfile::Builder::new().prefix(".").tempdir_in(&warm).map_err(files)?;
-        // Says that somebody makes it: the lock goes with the process.
+        // Marks it as being made: the lock goes with the process.
         let lock = File::open(made.path()).map_err(files)?;
         lock.try_lock().map_err(|error| files(error.into()))?;
         if let Some(initramfs) = initramfs {
@@ -151,7 +151,7 @@ impl Guest {
         files::sync_folder(made.path()).map_err(files)?;
         let place = warm.join(key.name().map_err(|error| files(error.into()))?);
         match renameat_with(CWD, made.path(), CWD, &place, RenameFlags::NOREPLACE) {
-            // Somebody else made it meanwhile: theirs is as good.
+            // Another process has made it meanwhile: that one is as good.
             Err(rustix::io::Errno::EXIST) | Ok(()) => {}
             Err(error) => return Err(files(error.into())),
         }
@@ -227,7 +227,7 @@ impl Guest {
     }
 
     /// Removes the states for other keys than `key`, but those that machines run on and that traces have overlays
-    /// on; and what somebody has left who was killed.
+    /// on; and what a killed process left.
     pub fn forget_stale(&self, key: &WarmKey, overlays: &Overlays) -> Result<(), WarmError> {
         let warm = self.warm_folder();
         let files = |source| WarmError::Files { folder: warm.clone(), source };

@@ -69,7 +69,7 @@ pub enum DiskError {
         /// Why not.
         said: String,
     },
-    /// Nobody has its key.
+    /// It is encrypted.
     #[error("the image {} is encrypted, which PANDA cannot boot; decrypt a copy with `qemu-img convert`", .0.display())]
     Encrypted(PathBuf),
     /// Its end is missing.

@@ -22,7 +22,7 @@ pub struct NoMemory {
     needed_mib: u64,
 }
 
-/// Sees that there is memory for a guest of so many MiB. A host that does not tell is taken for one that has it.
+/// Checks that there is memory for a guest of `guest_mib` MiB. A host that does not tell is assumed to have it.
 pub fn check_memory(guest_mib: u32) -> Result<(), NoMemory> {
     let needed_mib = u64::from(guest_mib) + OWN_MIB;
     match available_memory().map(|bytes| bytes >> 20) {
@@ -43,7 +43,7 @@ pub struct NoSpace {
     needed_mib: u64,
 }
 
-/// Sees that the snapshot of a guest of so many MiB fits into `folder`, which need not be there yet.
+/// Checks that the snapshot of a guest of `guest_mib` MiB fits into `folder`, which need not exist yet.
 pub fn check_space(folder: &Path, guest_mib: u32) -> Result<(), NoSpace> {
     let needed_mib = u64::from(guest_mib) + SPARE_MIB;
     // A relative path's first ancestor is the empty one, which stands for the current folder.

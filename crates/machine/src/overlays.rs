@@ -1,4 +1,4 @@
-//! Which traces need which disk image: whoever changes the image makes their disks unreadable.
+//! Which traces need which disk image: a change to the image makes their disks unreadable.
 
 use std::fs;
 use std::io;
@@ -62,7 +62,7 @@ impl Overlays {
     }
 }
 
-/// So many traces, in words.
+/// A number of traces, in words.
 pub fn how_many(count: usize) -> String {
     if count == 1 { "one trace".to_owned() } else { format!("{count} traces") }
 }

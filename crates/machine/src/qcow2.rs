@@ -134,7 +134,7 @@ impl Header {
                 }
                 DATA_FILE => self.data_file = true,
                 CRYPTO => self.encrypted = true,
-                // Whoever does not know the others need not.
+                // Unknown ones of the others may be ignored.
                 _ => {}
             }
             at += length.next_multiple_of(8);

@@ -90,7 +90,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_configuration_in_somebodys_home_is_found_among_other_strings() {
+    fn a_configuration_in_a_home_is_found_among_other_strings() {
         let code = b"\0/usr/local/etc/qemu/qemu.conf\0x\0/home/me/etc/qemu.conf\0qemu.conf\0";
         let found: Vec<_> = configurations(code).into_iter().collect();
         assert_eq!(found, [Path::new("/home/me/etc/qemu.conf"), Path::new("/usr/local/etc/qemu/qemu.conf")]);

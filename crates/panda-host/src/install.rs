@@ -98,7 +98,7 @@ impl InstallError {
     }
 }
 
-/// Installs PANDA for `targets` below `home`, out of `wheel` or with pip, and mends what is there already.
+/// Installs PANDA for `targets` below `home`, out of `wheel` or with pip, and repairs what is already installed.
 pub fn install(
     home: &Path,
     targets: &[Target],
@@ -165,7 +165,7 @@ pub fn fit(home: &Path, target: Target) -> Result<Fit, LoaderError> {
     Ok(if stand_ins == missing { Fit::Fits { stand_ins: libraries.missing } } else { Fit::Stale })
 }
 
-/// Waits until nobody else installs below the same home.
+/// Waits until no other process installs below the same home.
 fn lock(path: &Path, progress: &dyn Progress) -> Result<File, InstallError> {
     let file = File::create(path).map_err(InstallError::io(path))?;
     if file.try_lock().is_err() {

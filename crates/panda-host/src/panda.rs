@@ -15,7 +15,7 @@ use crate::embedded::{Embedded, Record, RecordError, libpanda_name};
 /// Keeps QEMU from a configuration where its builder would have had one, which may be anybody's folder here.
 pub const NO_CONFIGURATION: &str = "-no-user-config";
 
-/// What says which PANDA to use: the command line and the environment, resolved by whoever read them.
+/// What says which PANDA to use: the command line and the environment, already resolved.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// `--panda` or `$PANDA_PATH`: a prefix, a build folder, a folder with the program, or the program.

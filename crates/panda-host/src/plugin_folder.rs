@@ -46,7 +46,7 @@ struct Record {
     schema: Schema,
     /// The version of pandacap.
     version: String,
-    /// The plugin that was put in: when the file is another, somebody replaced it.
+    /// The plugin that was put in: if the file differs, it was replaced since.
     plugin: FileDigest,
 }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plugin_that_somebody_else_put_over_ours_is_left_alone() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_plugin_that_replaced_ours_is_left_alone() -> Result<(), Box<dyn std::error::Error>> {
         let dir = tempfile::tempdir()?;
         let plugin = dir.path().join("built");
         fs::write(&plugin, "ours")?;

@@ -1,4 +1,4 @@
-//! A PANDA plugin that somebody asks for: `NAME[:ARG=VALUE,...]`, or `FILE[:ARG=VALUE,...]` with a slash in it.
+//! A PANDA plugin as the user names it: `NAME[:ARG=VALUE,...]`, or `FILE[:ARG=VALUE,...]` with a slash in it.
 
 use std::fmt;
 use std::io;

@@ -112,7 +112,7 @@ pub enum Fault {
 }
 
 impl Limits {
-    /// Those of a machine with so much memory; `more` are its further arguments, which can name a board.
+    /// The limits of a machine with this much memory; `more` are its further arguments, which can name a board.
     pub fn of(target: Target, memory_mib: u32, more: &[String]) -> Limits {
         let size = u64::from(memory_mib) << 20;
         let memory = match target {

@@ -174,7 +174,7 @@ pub fn salvage(broken: &Recording, name: &OsStr) -> Result<Option<Salvaged>, Sal
     }))
 }
 
-/// The name of a salvaged recording, if nobody gave one.
+/// The default name of a salvaged recording.
 pub fn default_name(broken: &Recording) -> OsString {
     let mut name = broken.name.clone();
     name.push("-salvaged");
@@ -204,7 +204,7 @@ fn write_log(from: &Path, cut: Cut, to: &Path) -> Result<(), SalvageError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)
 }
 
-/// Makes `to` the same file as `from`, which nobody writes to any more, or else a copy of it.
+/// Makes `to` the same file as `from`, which is no longer written to, or else a copy of it.
 fn share(from: &Path, to: &Path) -> Result<(), SalvageError> {
     unlinked(from)?;
     match fs::hard_link(from, to) {

@@ -43,7 +43,7 @@ pub enum RecError {
         "--bootstrap: the tiny guest has no driver for a disk; take a guest with one, as `guest build debian` makes"
     )]
     TinyBootstrap,
-    /// The command is on a disk that nobody reads.
+    /// The command is on a disk that the guest does not read.
     #[error(
         "the guest has booted and does not run its bootstrap disk, on which the command is; put pandacap's hook \
          into it (docs/guide/bootstrap.md), or leave the command out and call `recctrlu run NAME -- CMD` in it"

@@ -159,7 +159,7 @@ impl Story {
         }
     }
 
-    /// Takes a message of the bootstrap disk's. Nobody can log in before it is done; what comes later and looks
+    /// Takes a message of the bootstrap disk's. No login is possible before it is done; what comes later and looks
     /// like one is anybody's.
     fn bootstraps(&mut self, event: &Event) -> bool {
         let Some(text) = event.text.as_deref().filter(|_| event.event == "message") else { return false };

@@ -173,7 +173,7 @@ impl Maint {
             // With QEMU's own processor, which is PANDA's: nothing on the image gets used to a better one.
             command.arg("-enable-kvm");
         }
-        // It is the distribution's, and mended there.
+        // It belongs to the distribution, which fixes it.
         let open = Settings { mode: Mode::Off, ..context.selection.confine.clone() };
         Ok((command, Sandbox::of(&qemu, &open)))
     }

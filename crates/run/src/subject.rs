@@ -20,7 +20,7 @@ use panda_host::Panda;
 use rr_log::Target;
 use trace::{GuestId, Package};
 
-/// The memory of an image that is no guest of pandacap's, in MiB, if nobody says.
+/// The memory of an image that is no guest of pandacap's, in MiB, by default.
 const MEMORY_MIB: u32 = 512;
 const NIC: &str = "e1000";
 /// The pipe, in QEMU's sense, through which a warm guest is told its command.
@@ -36,7 +36,7 @@ pub(crate) struct Subject {
     initramfs: Option<PathBuf>,
     append: String,
     kind: Kind,
-    /// The guest of pandacap's that it is; nobody removes it meanwhile.
+    /// The pandacap guest that it is, which cannot be removed meanwhile.
     guest: Option<Guest>,
     /// The state from which the machine goes on, if it does not boot.
     warm: Option<Warm>,

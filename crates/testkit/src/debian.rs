@@ -190,7 +190,7 @@ impl Machine {
         events.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Waits until so many more recordings are complete than at the last call; their names without numbers.
+    /// Waits until `count` more recordings are complete than at the last call; returns their names without numbers.
     pub fn recorded(&mut self, count: usize) -> Vec<String> {
         let before = self.seen;
         self.seen += count;

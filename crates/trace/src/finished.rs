@@ -36,7 +36,7 @@ pub enum TraceError {
     /// PANDA would be told more than what hardware there is.
     #[error(
         "{}: its machine has further arguments for PANDA ({arguments}), which can do anything on this machine; if you \
-         trust whoever made the trace, say --trust-args", .path.display()
+         trust the source of the trace, say --trust-args", .path.display()
     )]
     Untrusted {
         /// The manifest.

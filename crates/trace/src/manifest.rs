@@ -245,7 +245,7 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Reads a manifest, whoever wrote it.
+    /// Reads a manifest, which need not be trusted.
     pub fn parse(text: &[u8]) -> Result<Manifest, ManifestError> {
         let schema = Schema::of(text)?;
         if !(Schema::new(1)..=SCHEMA).contains(&schema) {
@@ -352,7 +352,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_strangers_arguments_are_taken_only_when_somebody_says_so() {
+    fn arguments_of_an_untrusted_trace_take_an_option() {
         let mut manifest = example();
         manifest.machine.more = ["-incoming", "exec:touch here"].map(str::to_owned).to_vec();
         let trace = Trace { folder: "t".into(), manifest };

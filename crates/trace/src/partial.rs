@@ -19,7 +19,7 @@ pub enum PartialError {
     /// There is one.
     #[error("{} is there already; choose another --name or --out", .0.display())]
     Taken(PathBuf),
-    /// Somebody else makes it.
+    /// Another run is making it.
     #[error("another run is making {} right now; choose another --name or --out", .0.display())]
     Busy(PathBuf),
     /// A run that was killed has left it.
@@ -76,7 +76,7 @@ impl Partial {
         }
     }
 
-    /// Leaves what is in it, for somebody to look at; returns where.
+    /// Keeps what is in it for inspection; returns where that is.
     pub fn leave(mut self) -> PathBuf {
         self.left = true;
         self.folder.clone()
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_recording_that_nobody_works_on_is_worth_a_report() {
+    fn a_leftover_is_reported_only_if_no_run_is_making_it() {
         let out = tempfile::tempdir().expect("a temporary folder");
         let old = std::time::SystemTime::now() - 2 * YOUNG;
         let folder = |name: &str, log: bool| {

@@ -33,7 +33,7 @@ impl<C: Copy + 'static> Plugin<C> {
         state.events.record("began", fields);
     }
 
-    /// A recording is complete, and takes so much on disk.
+    /// A recording is complete; `bytes` is what it takes on disk.
     pub(super) fn report_end(&self, state: &mut State, complete: &Complete, sizes: Sizes) {
         let Complete { files, began, why, exit_status, denied } = complete;
         let (name, instructions) = (files.name(), files.instructions());

@@ -130,7 +130,7 @@ pub enum Event {
     Ended,
     /// PANDA has not ended it, and will not.
     NotEnded,
-    /// A finished recording takes so much on disk.
+    /// What a finished recording takes on disk.
     Measured(Files, Sizes),
     /// PANDA was looked at.
     Observed(Observed),

@@ -8,7 +8,7 @@ export SOURCE_DATE_EPOCH
 cd /pandacap
 
 # The kernel, without the drivers for hardware that no PANDA machine has. Its package is unpacked, not
-# installed: its scripts make an initramfs and a boot loader's menu, and nobody needs either.
+# installed: its scripts make an initramfs and a boot loader's menu, and neither is needed.
 apt-get -q update
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
 version=${package#linux-image-}
@@ -31,7 +31,7 @@ mv "unpacked/lib/modules/$version" /usr/lib/modules/
 depmod "$version"
 rm -rf ./*.deb unpacked
 
-# What the initramfs loads, in this order, to find the disk; and the network card, so that nobody waits for it.
+# What the initramfs loads, in this order, to find the disk; and the network card, so that nothing waits for it.
 count=10
 for module in ata_piix sd_mod crc32c_generic ext4 e1000; do modprobe -S "$version" --show-depends "$module"; done |
     sed -n 's/^insmod \([^ ]*\).*/\1/p' | grep -v /arch/ | awk '!seen[$0]++' |

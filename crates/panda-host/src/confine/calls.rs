@@ -15,7 +15,7 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 pub(super) const OWN_ID: u32 = 0x9d5c_a93e;
 
 /// What the first and only exec is told by: random values in two registers that the call does not use. PANDA cannot
-/// read them, for exec clears registers and memory, and nobody reads a filter without privileges.
+/// read them, for exec clears registers and memory, and reading a filter takes privileges.
 pub(super) type Secret = [u64; 2];
 
 /// Whether this kernel has seccomp filters.

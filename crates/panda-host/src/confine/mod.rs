@@ -1,7 +1,7 @@
 //! What a PANDA may do on this machine: each job's PANDA gets what the job needs, and nothing else.
 //!
-//! PANDA contains a QEMU of 2017 and is taken for broken: whoever has got hold of it, a guest or a trace, shall not
-//! get further. Files, TCP ports, signals and devices are Landlock's, everything else is a matter of which system
+//! PANDA contains a QEMU of 2017 and is assumed to be exploitable: a guest or a trace that takes it over must not get
+//! any further. Files, TCP ports, signals and devices are Landlock's, everything else is a matter of which system
 //! calls there are (seccomp). Both are prepared before the fork and take hold between fork and exec, before any
 //! code of PANDA's or its libraries has run; neither takes privileges.
 

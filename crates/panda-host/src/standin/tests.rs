@@ -79,7 +79,7 @@ fn the_loader_takes_it_and_its_functions_return_0_until_they_are_armed() {
 fn each_data_symbol_has_zeroes_of_its_own() {
     let library = Loaded::new(&sample().to_elf().unwrap());
     let [cup, kettle] = [library.find(c"cup"), library.find(c"kettle")].map(|data| data.cast::<u8>());
-    // SAFETY: each data symbol has DATA_SIZE bytes, which nobody else writes.
+    // SAFETY: each data symbol has DATA_SIZE bytes, which nothing else writes.
     let cup = unsafe { std::slice::from_raw_parts_mut(cup, DATA_SIZE as usize) };
     assert!(cup.iter().all(|byte| *byte == 0));
     cup.fill(1);
