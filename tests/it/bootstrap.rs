@@ -10,7 +10,7 @@ use ::guest::cpio::Archive;
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use tempfile::TempDir;
-use testkit::disk::{VIRTIO, bootstrapping, driver, image, rec};
+use testkit::disk::{bootstrapping, image, rec, virtio};
 use testkit::files::bootstrap;
 use testkit::machine::{Plugin, Run, lab};
 use testkit::program::{home, pandacap};
@@ -219,9 +219,8 @@ fn booting(dir: &TempDir, script: &str) -> Process {
 fn install(dir: &Path) {
     let mut archive = Archive::default().file("bin/pandacap-bootstrap", 0o755, guest::HOOK.as_bytes());
     archive = archive.folder("modules");
-    for (index, module) in VIRTIO.iter().enumerate() {
-        let module = fs::read(driver(module)).unwrap();
-        archive = archive.file(&format!("modules/{index}"), 0o644, &module);
+    for (index, module) in virtio().iter().enumerate() {
+        archive = archive.file(&format!("modules/{index}"), 0o644, module);
     }
     let initramfs = dir.join("initramfs");
     let all = [fs::read(&initramfs).unwrap(), archive.finish()].concat();

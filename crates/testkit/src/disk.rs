@@ -1,6 +1,7 @@
 //! A guest with a disk, small and quick: the tiny guest's kernel with its IDE driver, and an ext4 with busybox.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::sync::OnceLock;
@@ -8,6 +9,7 @@ use std::sync::OnceLock;
 use assert_cmd::Command;
 use guest::bootstrap::guest::{HOOK, HOOK_NAME};
 use guest::cpio::Archive;
+use lzma_rust2::XzReader;
 use rr_log::Target;
 use tempfile::TempDir;
 
@@ -18,8 +20,8 @@ use crate::run;
 /// The modules that find an IDE disk, in the order in which the kernel takes them.
 const MODULES: [&str; 5] = ["scsi/scsi_common", "scsi/scsi_mod", "ata/libata", "ata/ata_piix", "scsi/sd_mod"];
 
-/// The modules that find virtio's disks, in the order in which they need each other.
-pub const VIRTIO: [&str; 6] = [
+/// What finds virtio's disks, in the order in which they need each other: modules, where not built into the kernel.
+const VIRTIO: [&str; 6] = [
     "virtio/virtio_ring",
     "virtio/virtio",
     "virtio/virtio_pci_legacy_dev",
@@ -75,17 +77,17 @@ fn parts() -> &'static Parts {
             }
             fs::rename(work.path().join("root"), &folder).unwrap();
         }
-        let busybox = folder.join("bin/busybox");
+        let busybox = packaged(&folder, "bin/busybox");
         let version = kernel.strip_prefix("linux-image-").unwrap();
-        let drivers = folder.join(format!("lib/modules/{version}/kernel/drivers"));
+        let drivers = packaged(&folder, &format!("lib/modules/{version}/kernel/drivers"));
         let folders = ["bin", "dev", "disk", "modules"].into_iter().fold(Archive::default(), Archive::folder);
         let mut archive = folders.file("init", 0o755, INITRAMFS_INIT.as_bytes()).file(
             "bin/busybox",
             0o755,
             &fs::read(&busybox).unwrap(),
         );
-        for (index, module) in MODULES.iter().enumerate() {
-            let module = fs::read(drivers.join(format!("{module}.ko"))).unwrap();
+        for (index, name) in MODULES.iter().enumerate() {
+            let module = module(&drivers, name).unwrap_or_else(|| panic!("{kernel} has no module {name}"));
             archive = archive.file(&format!("modules/{index}.ko"), 0o644, &module);
         }
         let initramfs = folder.join("initramfs");
@@ -95,14 +97,35 @@ fn parts() -> &'static Parts {
     })
 }
 
+/// A file or folder of unpacked packages, which Debian 13 has in `usr` and Debian 12 beside it.
+fn packaged(folder: &Path, path: &str) -> PathBuf {
+    let places = [folder.join(path), folder.join("usr").join(path)];
+    places
+        .into_iter()
+        .find(|place| place.exists())
+        .unwrap_or_else(|| panic!("no {path} in {}", folder.display()))
+}
+
+/// A module as the kernel takes it, which Debian 13 compresses; none where the kernel has it built in.
+fn module(drivers: &Path, name: &str) -> Option<Vec<u8>> {
+    let plain = drivers.join(format!("{name}.ko"));
+    if plain.exists() {
+        return Some(fs::read(plain).unwrap());
+    }
+    let packed = File::open(drivers.join(format!("{name}.ko.xz"))).ok()?;
+    let mut module = Vec::new();
+    XzReader::new(packed, false).read_to_end(&mut module).unwrap();
+    Some(module)
+}
+
 /// The kernel that boots the disk.
 pub fn kernel() -> &'static Path {
     &parts().kernel
 }
 
-/// A module of that kernel, as in `block/virtio_blk`.
-pub fn driver(name: &str) -> PathBuf {
-    parts().drivers.join(format!("{name}.ko"))
+/// The modules by which that kernel finds virtio's disks, in the order in which it takes them.
+pub fn virtio() -> Vec<Vec<u8>> {
+    VIRTIO.iter().filter_map(|name| module(&parts().drivers, name)).collect()
 }
 
 /// Its initramfs.
@@ -138,12 +161,13 @@ fn image_of(folder: &Path, script: &str, files: &[(&str, &[u8])]) -> PathBuf {
 
 /// An image that runs its bootstrap disk when it is booted, and then `script`.
 pub fn bootstrapping(folder: &Path, script: &str) -> PathBuf {
-    let modules = VIRTIO.iter().map(|module| (format!("{module}.ko"), driver(module)));
-    let modules: Vec<_> = modules.map(|(name, path)| (name, fs::read(path).unwrap())).collect();
-    let mut files: Vec<(&str, &[u8])> = modules.iter().map(|(name, module)| (&**name, &**module)).collect();
-    let hook = format!("bin/{}", HOOK_NAME);
+    let modules = virtio();
+    let names: Vec<String> = (0..modules.len()).map(|index| format!("virtio/{index}.ko")).collect();
+    let mut files: Vec<(&str, &[u8])> =
+        names.iter().zip(&modules).map(|(name, module)| (&**name, &**module)).collect();
+    let hook = format!("bin/{HOOK_NAME}");
     files.push((&hook, HOOK.as_bytes()));
-    let insmod: String = VIRTIO.iter().map(|module| format!("insmod /{module}.ko\n")).collect();
+    let insmod: String = names.iter().map(|name| format!("insmod /{name}\n")).collect();
     image_of(folder, &format!("{insmod}{HOOK_NAME}\n{script}"), &files)
 }
 
