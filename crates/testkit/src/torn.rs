@@ -4,31 +4,32 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Stdio;
-use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::machine::{Plugin, lab};
+use crate::machine::{Plugin, lab, tail};
 use crate::program::{home, pandacap};
 use crate::wait;
 
 /// How many recordings are cut short.
 pub const KILLS: u32 = 20;
 
+const LOG: &str = "torn-rr-nondet.log";
+
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A guest with something to do and something to say, all the time.
 const BUSY: &str = "echo busy; while :; do ls -lR /proc/1 /bin; done";
 
 /// Cuts a recording short and salvages it: which part of its log is kept, and whether it replays.
 ///
-/// No two of the kills come at the same moment of the guest's work.
+/// No two of the kills come at the same size of the log.
 pub fn salvaged(kill: u32) -> (f64, Result<(), String>) {
     let dir = tempfile::tempdir().unwrap();
-    record_and_kill(dir.path(), Duration::from_millis(300 + 97 * u64::from(kill)));
-    let log = fs::read(dir.path().join("torn-rr-nondet.log")).unwrap();
+    record_and_kill(dir.path(), (256 + 96 * u64::from(kill)) << 10);
+    let log = fs::read(dir.path().join(LOG)).unwrap();
     assert_eq!(log[..8], [0; 8], "kill {kill}: the recording was not cut short");
 
     let mut salvage = pandacap(home());
@@ -40,18 +41,26 @@ pub fn salvaged(kill: u32) -> (f64, Result<(), String>) {
     (kept, lab().replay(dir.path(), "torn-salvaged"))
 }
 
-fn record_and_kill(dir: &Path, after: Duration) {
+fn record_and_kill(dir: &Path, size: u64) {
     // The monitor records, so that this holds for every PANDA recording and not only for recctrl's.
     let mut panda = lab().booting(dir, BUSY, Plugin::Absent, "");
     let socket = dir.join("monitor");
     panda.arg("-monitor").arg(format!("unix:{},server,nowait", socket.display()));
-    let mut panda = panda.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let said = fs::File::create(dir.join("said")).unwrap();
+    let mut panda = panda.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
     wait::until_said(&dir.join("console"), "busy", PATIENCE);
     let mut monitor = wait::until("monitor", PATIENCE, || UnixStream::connect(&socket).ok());
     monitor.write_all(b"begin_record torn\n").unwrap();
-    let log = dir.join("torn-rr-nondet.log");
-    wait::until("log", PATIENCE, || fs::metadata(&log).ok().filter(|log| log.len() > 0));
-    sleep(after);
+    let grown = || fs::metadata(dir.join(LOG)).is_ok_and(|log| log.len() >= size);
+    let comes = wait::comes(PATIENCE, || grown() || panda.try_wait().unwrap().is_some());
+    let ended = panda.try_wait().unwrap();
     panda.kill().unwrap();
     panda.wait().unwrap();
+    let tail = |file| tail(&String::from_utf8_lossy(&fs::read(dir.join(file)).unwrap()));
+    assert!(
+        comes && ended.is_none(),
+        "no log of {size} bytes came to be killed; PANDA ended by itself: {ended:?}, and said:\n{}\n{}",
+        tail("said"),
+        tail("console")
+    );
 }
