@@ -93,7 +93,7 @@ fn what_is_wrong_in_a_folder_is_named_with_its_line_and_nothing_is_written() {
         render(dir.path(), &["--disk", image.to_str().unwrap()]).code(1).stderr(contains(said));
         assert!(!out.exists() && !image.exists());
     }
-    render(nowhere(), &[]).code(1).stderr(contains("no bootstrap folder"));
+    render(nowhere(), &[]).code(1).stderr(contains("not a bootstrap folder"));
     let dir = bootstrap(&[("variables.toml", "uid = 1\n[t]\n")]);
     for (set, said) in
         [("id=2", "no such variable"), ("uid=x", "\"x\" is no integer"), ("t=x", "it is a table")]

@@ -48,7 +48,7 @@ fn an_imported_image_is_listed_shrinks_and_goes() {
         .arg(&image)
         .assert()
         .code(1)
-        .stderr(contains("there is a guest \"mine\" already"));
+        .stderr(contains("the guest \"mine\" already exists"));
     let listed = json(&home, &["guest", "ls"]);
     assert_eq!((&listed[0]["name"], &listed[0]["nic"]), (&"mine".into(), &"rtl8139".into()));
 
@@ -109,7 +109,7 @@ fn where_there_is_no_guest_it_is_said_how_to_make_one() {
     pandacap(dir.path()).args(["guest", "ls"]).assert().success().stderr(contains("pandacap guest build"));
     pandacap(dir.path()).args(["guest", "shell", "x"]).assert().code(3).stderr(contains("pandacap guest ls"));
     let named = pandacap(dir.path()).args(["guest", "build", "tiny", "--name", "x"]).assert();
-    named.code(2).stderr(contains("leave --name away"));
+    named.code(2).stderr(contains("leave out --name"));
 }
 
 #[test]

@@ -79,12 +79,12 @@ fn an_image_reads_no_file_of_the_host_by_its_backing_file() {
     let secret = lab.path("secret");
     let image = lab.backed("image", secret.to_str().unwrap(), "raw");
     lab.refuse(&image, &[], "--allow-backing");
-    // Allowed is what is beside it, and no link there.
-    lab.refuse(&image, &["--allow-backing"], "not beside it");
+    // An image in the same folder is allowed, but no link.
+    lab.refuse(&image, &["--allow-backing"], "not in the same folder");
     symlink(&secret, lab.path("theirs/link")).unwrap();
     for elsewhere in ["../secret", "link", "../theirs/image"] {
         let image = lab.backed("elsewhere", elsewhere, "raw");
-        lab.refuse(&image, &["--allow-backing"], "not beside it");
+        lab.refuse(&image, &["--allow-backing"], "not in the same folder");
     }
 }
 
@@ -104,7 +104,7 @@ fn a_backing_file_beside_the_image_is_read_where_that_is_allowed() {
     let format = bytes.windows(4).position(|word| word == [0xe2, 0x79, 0x2a, 0xca]).unwrap();
     bytes[format..format + 4].copy_from_slice(b"none");
     fs::write(&unsaid, bytes).unwrap();
-    lab.refuse(&unsaid, &["--allow-backing"], "does not say the format");
+    lab.refuse(&unsaid, &["--allow-backing"], "but not its format");
     lab.backed("image", "top", "qcow2");
     lab.refuse(&top, &["--allow-backing"], "leads back to itself");
 }
@@ -119,7 +119,7 @@ fn an_image_makes_nobody_speak_over_the_network() {
     for name in [format!("nbd://{at}/x"), format!("nbd:{at}"), format!("http://{at}/x"), json] {
         let image = lab.backed("image", &name, "raw");
         lab.refuse(&image, &[], "--allow-backing");
-        lab.refuse(&image, &["--allow-backing"], "not the plain name of a file");
+        lab.refuse(&image, &["--allow-backing"], "not a plain file name");
         // As an argument it is a file that is not there.
         lab.import(Path::new(&name), &[]).code(1).stderr(contains("No such file"));
     }

@@ -189,7 +189,7 @@ fn a_guest_without_the_hook_is_not_waited_for_and_a_wrong_setting_boots_nothing(
     assert_eq!(fs::read_dir(dir.path().join("traces")).unwrap().count(), 0);
     let mut tiny = pandacap(Path::new("/nowhere"));
     tiny.args(["rec", "--bootstrap"]).arg(source.path()).args(["--", "true"]);
-    tiny.assert().code(2).stderr(contains("the tiny guest has no driver for a disk"));
+    tiny.assert().code(2).stderr(contains("the tiny guest has no disk driver"));
 }
 
 /// The disk, as the guest gets it: read-only, on a virtio bus.

@@ -114,7 +114,7 @@ fn a_damaged_snapshot_is_refused_before_panda_sees_it() {
     // The length of the guest's memory, and the address of its first page.
     let (length, page) = (find(b"pc.ram") + 6, find(b"\x7e\0\0\0\x03\x02\0\0\0\x03") + 10);
     let changes: [(usize, &[u8], &str); 5] = [
-        (0, b"QEVN", "none of PANDA's"),
+        (0, b"QEVN", "not a PANDA snapshot"),
         (length, &[0, 0, 0, 0, 0x20], "blocks of memory that do not add up"),
         (page, &[0xff; 6], "lies beyond pc.ram"),
         (page + 6, &[1, 0], "memory with the flags"),

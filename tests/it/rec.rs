@@ -281,7 +281,7 @@ fn every_event_of_a_recording_is_one_of_the_schemas() {
 fn a_name_is_refused_when_it_is_taken_or_leads_elsewhere() {
     let out = out();
     fs::create_dir(out.path().join("mine")).unwrap();
-    rec(out.path(), &["--name", "mine"]).arg("true").assert().code(1).stderr(contains("is there already"));
+    rec(out.path(), &["--name", "mine"]).arg("true").assert().code(1).stderr(contains("already exists"));
     for name in ["../x", "a/b", ".hidden", "a b", ""] {
         rec(out.path(), &["--name", name]).arg("true").assert().code(2).stderr(contains("--name"));
     }
@@ -356,7 +356,7 @@ fn no_panda_outlives_a_pandacap_that_is_killed() {
     run.kill().unwrap();
     run.wait().unwrap();
     until("end of PANDA", Duration::from_secs(10), || (running_below(&folder) == 0).then_some(()));
-    rec(out.path(), &["--name", "orphan"]).arg("true").assert().code(1).stderr(contains("has left"));
+    rec(out.path(), &["--name", "orphan"]).arg("true").assert().code(1).stderr(contains("was left by a run"));
 }
 
 /// Starts `pandacap rec` and leaves it running.

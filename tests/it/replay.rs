@@ -60,7 +60,9 @@ fn a_trace_replays_with_plugins_and_only_its_end_is_a_success() {
     // It is not the trace that fails here.
     let os = replay(&["--os", "nosuch"]).assert().code(2);
     os.stderr(
-        contains("no guest system").and(contains("not in doubt")).and(contains("does not replay").not()),
+        contains("does not know the guest system")
+            .and(contains("not in doubt"))
+            .and(contains("does not replay").not()),
     );
     let system = replay(&["--plugin", "asidstory"]).assert().code(2);
     system.stderr(contains("plugin osi (which asidstory needs) did not load").and(contains("--os")));

@@ -152,7 +152,7 @@ fn an_image_that_cannot_be_booted_is_refused_before_anything_is_written() {
         ("nosuch.img", "cannot read the image"),
         ("folder", "not a regular file"),
         ("short.img", "truncated"),
-        ("text", "no whole sectors"),
+        ("text", "not a whole number of sectors"),
         ("short.qcow2", "truncated"),
         ("shorter.qcow2", "truncated"),
         ("locked.qcow2", "encrypted"),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::open_unlinked;
 
-/// How much is read at once: a guest may write faster than anybody reads.
+/// How much is read at once: a guest may write faster than it is read.
 const AT_ONCE: u64 = 1 << 20;
 
 /// Reads what has been added since it was last asked.
@@ -20,7 +20,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// A file that need not be there yet.
+    /// A file that need not exist yet.
     pub fn of(path: PathBuf) -> Tail {
         Tail { path, file: None, begun: Vec::new(), more: false }
     }

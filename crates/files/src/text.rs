@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// How much of a file's end is read for its last lines, in bytes: a guest can make it as long as it likes.
+/// How much of a file's end is read for its last lines, in bytes: a guest decides how long it is.
 const END: u64 = 64 << 10;
 
 /// The paths, as they stand in a message.

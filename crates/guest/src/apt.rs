@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 #[derive(Debug, thiserror::Error)]
 pub enum AptError {
     /// A program is not there.
-    #[error("cannot run {program}; guests are made from Debian's packages, on Debian or a relative of it")]
+    #[error("cannot run {program}; guests are made from Debian's packages, on Debian or a derivative")]
     Run {
         /// Which program.
         program: String,

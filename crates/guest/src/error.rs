@@ -18,7 +18,7 @@ pub enum GuestError {
     #[error("there is no tiny guest for {0} yet, only for x86_64")]
     Target(Target),
     /// No guest has this name.
-    #[error("there is no guest {name:?} in {}; `pandacap guest ls` names those that are", .guests.display())]
+    #[error("there is no guest {name:?} in {}; `pandacap guest ls` lists the guests", .guests.display())]
     Unknown {
         /// What was asked for.
         name: String,
@@ -26,10 +26,12 @@ pub enum GuestError {
         guests: PathBuf,
     },
     /// A name that could lead out of the folder of guests.
-    #[error("{0:?} is no name for a guest: use letters, digits, `.`, `_` and `-`, the first no `.` or `-`")]
+    #[error(
+        "{0:?} is not a guest name: use letters, digits, `.`, `_` and `-`, and do not begin with `.` or `-`"
+    )]
     Name(String),
     /// There is one of that name.
-    #[error("there is a guest {0:?} already; remove it with `pandacap guest rm {0}`, or choose another name")]
+    #[error("the guest {0:?} already exists; remove it with `pandacap guest rm {0}`, or choose another name")]
     Taken(String),
     /// Another process is changing it.
     #[error("the guest {0:?} is being made, changed or removed by another pandacap; try again")]
@@ -38,17 +40,17 @@ pub enum GuestError {
     #[error("the guest {0:?} is in use; end the machines that run it first")]
     InUse(String),
     /// It cannot have another name.
-    #[error("the tiny guest is always called tiny: leave --name away; `guest build debian` takes one")]
+    #[error("the tiny guest is always called tiny: leave out --name; `guest build debian` takes one")]
     TinyName,
     /// There is no console to use, and nothing to shrink.
     #[error(
-        "the guest {0:?} has no disk, and this is for guests that have one; `pandacap guest ls` shows which"
+        "the guest {0:?} has no disk, which this command needs; `pandacap guest ls` shows which guests have one"
     )]
     NoDisk(String),
     /// Traces would lose their disks.
     #[error(
-        "the image of {name:?} is the base of the disks of {}: the traces would still replay, and their disks could \
-         not be read any more; --force does it",
+        "the image of {name:?} is the base of the disks of {}: the traces would still replay, but their disks could \
+         no longer be read; --force goes ahead",
         how_many(*.traces)
     )]
     Needed {
@@ -70,7 +72,7 @@ pub enum GuestError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// Only root can do it.
-    #[error("making this guest takes root: run the same command with `sudo`, and --home as it is now")]
+    #[error("making this guest needs root: run the same command with `sudo` and the same --home")]
     Root,
     /// Its folder cannot be used.
     #[error("cannot use the guest in {}", .folder.display())]
@@ -83,7 +85,7 @@ pub enum GuestError {
     /// It was made by another version of pandacap.
     #[error(
         "the guest {name:?} was made by another version of pandacap (its manifest has schema {schema}, not {SCHEMA}); \
-         remove it with `pandacap guest rm --force {name}`, and make it anew"
+         remove it with `pandacap guest rm --force {name}`, and make it again"
     )]
     Schema {
         /// The guest's name.
@@ -93,7 +95,7 @@ pub enum GuestError {
     },
     /// Its files are not those that were made.
     #[error(
-        "the guest in {} is damaged ({what}); remove it with `pandacap guest rm --force {name}`, and make it anew",
+        "the guest in {} is damaged ({what}); remove it with `pandacap guest rm --force {name}`, and make it again",
         .folder.display()
     )]
     Damaged {

@@ -60,7 +60,7 @@ pub fn import(home: &Path, name: &str, what: Import, progress: &dyn Progress) ->
     let (kernel, initramfs) = (copy(&what.kernel, KERNEL)?, copy(&what.initramfs, INITRAMFS)?);
     {
         let _progress = progress.waiting(&format!("copying {}", base.path.display()));
-        // Converted, for an image may lean on others that are not copied.
+        // Converted, for an image may depend on others that are not copied.
         let mut convert = Command::new("qemu-img");
         convert.args(["convert", "-f", base.format.name(), "-O", "qcow2"]).arg(&base.path);
         tool::run(convert.arg(draft.folder().join(DISK)))?;

@@ -50,7 +50,7 @@ pub struct GuestManifest {
 /// A disk image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Disk {
-    /// The image's name in the guest's folder, or the whole path of one that was linked.
+    /// The image's name in the guest's folder, or the absolute path of one that was linked.
     pub file: PathBuf,
     /// Its format.
     pub format: Format,

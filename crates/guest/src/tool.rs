@@ -55,7 +55,7 @@ fn start(command: &Command, source: io::Error) -> ToolError {
         "chroot" => "coreutils",
         "debootstrap" => "debootstrap",
         "zerofree" => "zerofree",
-        _ => "what it is in",
+        _ => "PACKAGE",
     };
     ToolError::Start { program, package, source }
 }

@@ -46,7 +46,7 @@ pub struct WarmKey {
 }
 
 impl Warm {
-    /// The disk, which leans on the guest's.
+    /// The disk, which depends on the guest's.
     pub fn base(&self, guest: &Guest) -> Result<Option<Base>, DiskError> {
         self.disk.as_ref().map(|disk| on_guests(disk, guest)).transpose()
     }

@@ -29,7 +29,7 @@ pub struct Base {
     pub bytes: u64,
     /// When the file was last written to.
     pub modified: Timestamp,
-    /// The images below it, by their whole paths.
+    /// The images below it, by their absolute paths.
     #[serde(skip)]
     below: Vec<PathBuf>,
 }
@@ -82,7 +82,7 @@ pub enum DiskError {
     },
     /// It is of a format that is not taken.
     #[error(
-        "the image {} is {what}, and pandacap takes raw and qcow2; if you trust it, make one of it with \
+        "the image {} is {what}, and pandacap takes raw and qcow2; if you trust it, convert it with \
          `qemu-img convert`", .path.display()
     )]
     Foreign {
@@ -93,8 +93,8 @@ pub enum DiskError {
     },
     /// It looks like another format than the last time.
     #[error(
-        "the image {} was {known} before and does not look so any more, which its guest may have brought about; \
-         say which it is with --format", .path.display()
+        "the image {} was {known} before and no longer looks like it, perhaps because its guest changed it; \
+         give its format with --format", .path.display()
     )]
     Changed {
         /// The image.
@@ -102,7 +102,7 @@ pub enum DiskError {
         /// What it was.
         known: Format,
     },
-    /// Its header is none.
+    /// Its header is invalid.
     #[error("the image {} is not a qcow2 image", .path.display())]
     Malformed {
         /// The image.
@@ -111,25 +111,25 @@ pub enum DiskError {
         source: Malformed,
     },
     /// Its content is elsewhere.
-    #[error("the image {} has its content in an external data file, which may be any of yours", .0.display())]
+    #[error("the image {} has its content in an external data file, which could be any file of yours", .0.display())]
     DataFile(PathBuf),
-    /// It leans on another one.
+    /// It has a backing file.
     #[error(
-        "the image {} has a backing file, {}, which may be any of yours; --allow-backing takes images that are \
-         beside it, `qemu-img convert` makes one of both where you trust them", .path.display(), .backing.display()
+        "the image {} has a backing file, {}, which could be any file of yours; --allow-backing accepts images \
+         in the same folder, and `qemu-img convert` merges both into one if you trust them", .path.display(), .backing.display()
     )]
     Backing {
         /// The image.
         path: PathBuf,
-        /// What it leans on.
+        /// Its backing file.
         backing: PathBuf,
     },
-    /// It leans on something that it may not lean on.
+    /// Its backing file cannot be used.
     #[error("the image {} has the backing file {}, {why}", .path.display(), .backing.display())]
     BadBacking {
         /// The image.
         path: PathBuf,
-        /// What it leans on.
+        /// Its backing file.
         backing: PathBuf,
         /// What is wrong with that.
         why: &'static str,
@@ -155,7 +155,7 @@ pub enum DiskError {
     },
 }
 
-/// The type of a partition that is none.
+/// The type of an unused partition entry.
 const UNUSED: u8 = 0;
 /// The type of the partition that keeps others away from a GPT, which may claim more than the disk has.
 const GPT: u8 = 0xee;
@@ -165,11 +165,11 @@ const GPT: u8 = 0xee;
 pub struct Hold(#[expect(dead_code, reason = "the lock goes with the file")] File);
 
 impl Base {
-    /// Looks at the image at `path`: what it is, what it leans on, and whether it is all there. Nothing opens another
-    /// file for its sake before that is allowed.
+    /// Looks at the image at `path`: its format, its backing files, and whether it is complete. No other file is
+    /// opened on its behalf before that is allowed.
     pub fn inspect(path: &Path, format: Format, below: Below<'_>) -> Result<Base, DiskError> {
         let unreadable = |source| DiskError::Unreadable { path: path.to_owned(), source };
-        // A whole path cannot be mistaken for the address of a disk elsewhere, like `nbd:...`.
+        // An absolute path cannot be mistaken for the address of a disk elsewhere, like `nbd:...`.
         let path = fs::canonicalize(path).map_err(unreadable)?;
         let unreadable = |source| DiskError::Unreadable { path: path.clone(), source };
         let file = files::open(&path).map_err(unreadable)?;
@@ -191,7 +191,7 @@ impl Base {
             }
             Format::Raw => {
                 if !base.bytes.is_multiple_of(SECTOR) || base.bytes == 0 {
-                    let what = format!("it has {} bytes, which are no whole sectors", base.bytes);
+                    let what = format!("it has {} bytes, which is not a whole number of sectors", base.bytes);
                     return Err(DiskError::Truncated { path, what });
                 }
                 if let Some(what) = raw_end(file).map_err(unreadable)?.and_then(|end| base.missing(end)) {
@@ -202,7 +202,7 @@ impl Base {
         Ok(base)
     }
 
-    /// The image and those below it, on which it depends in turn, by their whole paths.
+    /// The image and those below it, on which it depends in turn, by their absolute paths.
     pub fn chain(&self) -> impl Iterator<Item = &PathBuf> {
         std::iter::once(&self.path).chain(&self.below)
     }
@@ -250,7 +250,7 @@ impl Base {
         self.lock(File::try_lock_shared, "pandacap maint")
     }
 
-    /// Keeps everybody else away from the image.
+    /// Keeps all other users away from the image.
     pub fn hold_alone(&self) -> Result<Hold, DiskError> {
         self.lock(File::try_lock, "another pandacap")
     }
@@ -280,7 +280,7 @@ fn header(file: File, path: &Path) -> Result<Header, DiskError> {
     }
 }
 
-/// The images below the one at the whole path `top`, if they may be there.
+/// The images below the one at the absolute path `top`, if they may be there.
 fn chain(top: &Path, header: Header, below: Below<'_>) -> Result<Vec<PathBuf>, DiskError> {
     let (mut images, mut image, mut next) = (Vec::new(), top.to_owned(), header.backing);
     while let Some(backing) = next {
@@ -293,7 +293,7 @@ fn chain(top: &Path, header: Header, below: Below<'_>) -> Result<Vec<PathBuf>, D
         // What is before the first slash may be a protocol.
         let first = name.as_os_str().as_encoded_bytes().split(|&byte| byte == b'/').next();
         if first.is_some_and(|first| first.contains(&b':')) {
-            return Err(bad("which is not the plain name of a file"));
+            return Err(bad("which is not a plain file name"));
         }
         // QEMU opens it by its name: that has to lead there without links, which could lead elsewhere by then.
         let place = image.parent().unwrap_or(Path::new("/")).join(&name);
@@ -304,13 +304,12 @@ fn chain(top: &Path, header: Header, below: Below<'_>) -> Result<Vec<PathBuf>, D
             _ => there.as_os_str() == place.as_os_str() && there.parent() == top.parent(),
         };
         if !allowed {
-            return Err(bad("which is not beside it"));
+            return Err(bad("which is not in the same folder"));
         }
         if there == top || images.contains(&there) {
             return Err(bad("which leads back to itself"));
         }
-        let format =
-            format.ok_or_else(|| bad("and does not say the format of that (see `qemu-img rebase -u -F`)"))?;
+        let format = format.ok_or_else(|| bad("but not its format (see `qemu-img rebase -u -F`)"))?;
         let file =
             files::open(&there).map_err(|source| DiskError::Unreadable { path: there.clone(), source })?;
         next = match format {
@@ -352,7 +351,7 @@ fn raw_end(mut image: File) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// What qemu-img says, if it succeeds.
+/// qemu-img's output, if it succeeds.
 fn said(command: &mut Command, what: &'static str, path: &Path) -> Result<Output, DiskError> {
     let output = command.output().map_err(DiskError::Tool)?;
     if output.status.success() {

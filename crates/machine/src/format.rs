@@ -102,7 +102,7 @@ impl Formats {
         files::replace(&self.note(&fs::canonicalize(path)?)?, format.name().as_bytes())
     }
 
-    /// The note of the file that is at a whole path now.
+    /// The note of the file that is at an absolute path now.
     fn note(&self, path: &Path) -> io::Result<PathBuf> {
         let mut name = path.as_os_str().as_bytes().to_vec();
         name.extend(fs::metadata(path)?.ino().to_be_bytes());

@@ -34,7 +34,7 @@ pub fn check_memory(guest_mib: u32) -> Result<(), NoMemory> {
 /// Too little disk.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{} has {free_mib} MiB free, and a snapshot of the guest may need {needed_mib}; free some, choose another \
+    "{} has {free_mib} MiB free, and a snapshot of the guest may need {needed_mib}; free some space, choose another \
      --out, or give the guest less with --mem", .folder.display()
 )]
 pub struct NoSpace {

@@ -108,7 +108,7 @@ pub struct PortForward {
     pub guest: u16,
     /// The host's port; 0 is any that is free.
     pub host: u16,
-    /// Who reaches it: everybody, or only the host itself.
+    /// Who reaches it: any machine, or only the host itself.
     pub address: Ipv4Addr,
     /// Which protocol.
     pub protocol: Protocol,
@@ -139,7 +139,7 @@ impl FromStr for PortForward {
         };
         let to = parts.next().ok_or("TO is missing: FROM:TO, as in ssh:10000")?;
         let host = number(to).ok_or_else(|| {
-            format!("TO is {to:?}: give a port of this machine, 1 to 65535, or 0 for any that is free")
+            format!("TO is {to:?}: give a port of this machine, 1 to 65535, or 0 for any free one")
         })?;
         let address = match parts.next() {
             None | Some("l") => Ipv4Addr::LOCALHOST,

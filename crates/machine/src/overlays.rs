@@ -26,7 +26,7 @@ impl Overlays {
         self.0.join(short_digest(image))
     }
 
-    /// Notes that the trace in `folder`, which need not be there yet, has an overlay on the image, by its whole path.
+    /// Notes that the trace in `folder`, which need not exist yet, has an overlay on the image, by its absolute path.
     pub fn note(&self, image: &Path, folder: &Path) -> io::Result<()> {
         let trace = std::path::absolute(folder)?;
         let links = self.folder(image);

@@ -55,7 +55,7 @@ pub enum Malformed {
     #[error("its header is cut short")]
     Short,
     /// It is something else.
-    #[error("it does not begin like one")]
+    #[error("its magic number is wrong")]
     Magic,
     /// There are 2 and 3.
     #[error("its header has version {0}")]

@@ -1,4 +1,4 @@
-//! What the machine that built a PANDA left in it: paths there, from which PANDA would load.
+//! Paths of the build machine that are left in a PANDA, and from which it would load files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,13 +12,13 @@ use object::read::elf::FileHeader;
 
 use crate::loader::LoaderError;
 
-/// The end of the path of the configuration that QEMU reads unless it is told not to.
+/// The end of the path of QEMU's configuration, which it reads by default.
 const CONFIGURATION: &[u8] = b"/qemu.conf\0";
 /// The size of an entry of ELF's dynamic section, and of the tag before its value.
 const TAG: usize = 8;
 
-/// The paths that other users of this machine can make, and from which PANDA would load: those that its builder left
-/// in `code`, PANDA's program or library, and in its plugins.
+/// The paths from which PANDA would load files and which other users of this machine can make: those that the build
+/// left in `code`, PANDA's program or library, and in its plugins.
 pub fn exposed_paths(code: &Path, plugins: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = configurations(&fs::read(code)?);
     for plugin in libraries(plugins)? {
@@ -28,14 +28,14 @@ pub fn exposed_paths(code: &Path, plugins: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths.into_iter().filter(|path| path.is_absolute() && is_exposed(path)).collect())
 }
 
-/// Whether what is there of a path is another user's, or open to others.
+/// Whether what exists of a path belongs to another user, or others may write to it.
 fn is_exposed(path: &Path) -> bool {
     let there = path.ancestors().find_map(|path| fs::symlink_metadata(path).ok());
     let own = rustix::process::geteuid().as_raw();
     there.is_some_and(|there| (there.uid() != 0 && there.uid() != own) || there.mode() & 0o022 != 0)
 }
 
-/// A plugin without the path on which it has the loader search for libraries; none where it has no such path.
+/// The plugin without its DT_RUNPATH; none where it has none.
 pub(super) fn without_runpath(plugin: &Path) -> Result<Option<Vec<u8>>, LoaderError> {
     let mut data =
         fs::read(plugin).map_err(|source| LoaderError::Read { path: plugin.to_owned(), source })?;
@@ -48,7 +48,7 @@ pub(super) fn without_runpath(plugin: &Path) -> Result<Option<Vec<u8>>, LoaderEr
     Ok(Some(data))
 }
 
-/// The plugins in a folder, which need not be there.
+/// The plugins in a folder, which need not exist.
 pub(super) fn libraries(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -54,7 +54,7 @@ pub enum InstallError {
         "the embedded PANDA runs on x86_64 Linux only; build a PANDA for this machine and name it with --panda"
     )]
     Machine,
-    /// The wheel is not to be had.
+    /// There is no wheel.
     #[error(transparent)]
     Wheel(#[from] WheelError),
     /// The machine's libraries could not be looked at.
@@ -222,7 +222,7 @@ fn replace(from: &Path, to: &Path, old: &Path) -> Result<(), InstallError> {
     fs::rename(from, to).map_err(InstallError::io(to))
 }
 
-/// Gives an unpacked target all that the wheel does not bring, and sees that it starts.
+/// Gives an unpacked target all that the wheel does not bring, and checks that it starts.
 ///
 /// Says also whether anything had to be written.
 fn complete(place: &Embedded, target: Target, confine: &Settings) -> Result<(Record, bool), InstallError> {

@@ -1,4 +1,4 @@
-//! What PANDA asks of the machine's libraries, and what the dynamic loader finds of it.
+//! Which libraries PANDA needs, and which of them the dynamic loader finds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

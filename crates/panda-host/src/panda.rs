@@ -12,7 +12,7 @@ use rr_log::Target;
 use crate::confine::{ConfineError, Sandbox, Settings};
 use crate::embedded::{Embedded, Record, RecordError, libpanda_name};
 
-/// Keeps QEMU from a configuration where its builder would have had one, which may be anybody's folder here.
+/// Keeps QEMU from reading the configuration at its build machine's path, which any user may control here.
 pub const NO_CONFIGURATION: &str = "-no-user-config";
 
 /// What says which PANDA to use: the command line and the environment, already resolved.
@@ -239,7 +239,7 @@ pub(crate) fn version(program: &Path, confine: &Settings) -> Result<String, Pand
     let said = String::from_utf8_lossy(&output.stdout);
     let version = said.lines().next().unwrap_or_default();
     if !version.contains("version") {
-        return Err(unusable("asked for its -version, it names none: is it PANDA?".to_owned()));
+        return Err(unusable("it prints no version: is it PANDA?".to_owned()));
     }
     Ok(version.strip_prefix("QEMU emulator version ").unwrap_or(version).trim().to_owned())
 }

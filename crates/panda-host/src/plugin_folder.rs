@@ -1,4 +1,4 @@
-//! One of PANDA's plugin folders: whose recctrl is in it, ours put in, and taken out without a trace.
+//! One of PANDA's plugin folders: whose recctrl is in it, installing ours, and removing it completely.
 //!
 //! ```text
 //! panda_recctrl.so             ours
@@ -25,7 +25,7 @@ pub const RECCTRL: &str = "panda_recctrl.so";
 /// The version of [`Record`].
 const SCHEMA: Schema = Schema::new(1);
 
-/// Whose plugin lies in a folder.
+/// Whose plugin is in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Owner {
@@ -54,7 +54,7 @@ struct Record {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// PANDA has no folder for plugins.
-    #[error("{} searches no folder for plugins that is there ({}); name one with --dir", .program.display(), list(.searched))]
+    #[error("none of the plugin folders of {} exists ({}); name one with --dir", .program.display(), list(.searched))]
     None {
         /// Which PANDA.
         program: PathBuf,

@@ -16,11 +16,11 @@ pub struct PluginSpec {
     file: Option<PathBuf>,
 }
 
-/// A plugin that PANDA does not have: asked to load it, PANDA would abort.
+/// A plugin that PANDA does not have; PANDA would abort if it were asked to load it.
 #[derive(Debug, thiserror::Error)]
 pub enum NoPlugin {
-    /// None of PANDA's.
-    #[error("no plugin {name:?}: searched {}; one of your own is named by its file, with a slash", list(.folders))]
+    /// PANDA has no such plugin.
+    #[error("no plugin {name:?}: searched {}; name a plugin of your own by its file, with a slash", list(.folders))]
     Unknown {
         /// Its name.
         name: String,
@@ -50,14 +50,15 @@ impl FromStr for PluginSpec {
             true => (name_of(place), Some(PathBuf::from(place))),
             false => (Some(place), None),
         };
-        let name =
-            name.ok_or_else(|| format!("{place:?} is no plugin's file: panda_NAME.so or libpanda_NAME.so"))?;
+        let name = name.ok_or_else(|| {
+            format!("{place:?} is not the file of a plugin: panda_NAME.so or libpanda_NAME.so")
+        })?;
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if name.is_empty() || !name.bytes().all(plain) {
-            return Err(format!("{name:?} is no plugin's name: NAME[:ARG=VALUE,...]"));
+            return Err(format!("{name:?} is not the name of a plugin: NAME[:ARG=VALUE,...]"));
         }
         if name == "recctrl" {
-            return Err("recctrl is pandacap's own; its options say what it does".to_owned());
+            return Err("recctrl is pandacap's own plugin: use pandacap's options instead".to_owned());
         }
         if arguments.is_some_and(|arguments| arguments.is_empty() || arguments.contains(';')) {
             return Err(
@@ -78,7 +79,7 @@ impl fmt::Display for PluginSpec {
 }
 
 impl PluginSpec {
-    /// Sees that `panda` has it, or that its file is there.
+    /// Checks that `panda` has it, or that its file is there.
     pub fn check(&self, panda: &Panda) -> Result<(), NoPlugin> {
         if let Some(file) = &self.file {
             return if file.is_file() { Ok(()) } else { Err(NoPlugin::File(file.clone())) };

@@ -1,4 +1,4 @@
-//! Having PANDA load our recctrl, wherever it has its own plugins.
+//! Makes PANDA load our recctrl instead of its own.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,11 +11,11 @@ use crate::panda::Panda;
 /// Where the plugin says that it is loaded.
 const EVENTS: &str = "events.jsonl";
 
-/// Why a PANDA could not be seen to load a plugin.
+/// Why it is not certain that PANDA loads a plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// PANDA could not be tried.
-    #[error("cannot try {} in {}", .plugin.display(), .program.display())]
+    /// PANDA could not be started.
+    #[error("cannot test {} in {}", .plugin.display(), .program.display())]
     Try {
         /// The plugin.
         plugin: PathBuf,
@@ -24,14 +24,14 @@ pub enum LoadError {
         /// What the system says.
         source: io::Error,
     },
-    /// PANDA does not take it.
+    /// PANDA does not load it.
     #[error("{} does not load {}: {said}", .program.display(), .plugin.display())]
     Refused {
         /// The plugin.
         plugin: PathBuf,
         /// PANDA.
         program: PathBuf,
-        /// The plugin's reason, or the last that PANDA said.
+        /// The plugin's reason, or PANDA's last line.
         said: String,
     },
 }
@@ -70,7 +70,7 @@ impl Panda {
         child.wait_with_output()
     }
 
-    /// Sees that this PANDA loads `plugin`, a recctrl, which itself refuses an ABI that it cannot be sure of.
+    /// Checks that this PANDA loads `plugin`, a recctrl, which itself refuses an ABI that it cannot be sure of.
     pub fn try_recctrl(&self, plugin: &Path) -> Result<(), LoadError> {
         let (plugin, program) = (plugin.to_owned(), self.program.clone());
         match self.probe(&plugin) {
@@ -91,11 +91,11 @@ impl Panda {
     }
 }
 
-/// What the plugin gave as its reason, else the last thing that PANDA said.
+/// What the plugin gave as its reason, else PANDA's last line.
 fn reason(said: &str) -> String {
     let ours = said.lines().find_map(|line| line.strip_prefix("PANDA[recctrl]: error: "));
     let last = said.lines().rfind(|line| !line.trim().is_empty());
-    ours.or(last).unwrap_or("it says nothing").to_owned()
+    ours.or(last).unwrap_or("it gives no reason").to_owned()
 }
 
 #[cfg(test)]

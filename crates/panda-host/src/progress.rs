@@ -1,4 +1,4 @@
-//! Telling the user what takes long, without knowing how it is shown.
+//! Progress of long operations, however it is shown.
 
 use std::fmt::Debug;
 
@@ -13,7 +13,7 @@ pub enum Length {
     Percent,
 }
 
-/// Where the user hears of what takes long: a terminal, a log, nowhere.
+/// Where progress is shown: a terminal, a log, nowhere.
 pub trait Progress: Debug + Send + Sync {
     /// Something begins; it is over when the task is dropped.
     fn begin(&self, what: &str, length: Length) -> Box<dyn Task>;

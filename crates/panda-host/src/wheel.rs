@@ -17,7 +17,7 @@ pub const SHA256: &str = "954ec59515db4a26734bd507867b953561dfb340c2c20db10ed316
 /// Where the wheel keeps PANDA.
 const DATA: &str = "pandare/data/";
 
-/// Why the wheel is not to be had.
+/// Why there is no wheel.
 #[derive(Debug, thiserror::Error)]
 pub enum WheelError {
     /// There is no pip.
@@ -25,7 +25,7 @@ pub enum WheelError {
     NoPip,
     /// pip was started and failed.
     #[error(
-        "pip could not download pandare=={RELEASE} ({0}; it said why above); on a machine without network, \
+        "pip could not download pandare=={RELEASE} ({0}; see its output above); on a machine without network, \
          download it elsewhere with `pip download --no-deps pandare=={RELEASE}` and name it with --wheel"
     )]
     Pip(ExitStatus),
@@ -94,7 +94,7 @@ pub fn download(folder: &Path, progress: &dyn Progress) -> Result<PathBuf, Wheel
         command.arg("--quiet");
     }
     command.arg("--dest").arg(folder).arg(format!("pandare=={RELEASE}"));
-    // Standard output is for results, and this is none.
+    // Standard output is for results, and this is not one.
     let status =
         command.stdin(Stdio::null()).stdout(io::stderr()).status().map_err(WheelError::io(folder))?;
     if !status.success() {
@@ -159,7 +159,7 @@ impl Wheel {
     }
 }
 
-/// The firmware of all targets, 12 MB, is kept whole: which machine loads which file is PANDA's secret. The LLVM
+/// The firmware of all targets, 12 MB, is kept whole: PANDA does not document which machine loads which file. The LLVM
 /// bitcode of the helpers is left out, for there is no LLVM that could read it.
 fn is_needed(path: &Path, targets: &[Target]) -> bool {
     if path.extension().is_some_and(|extension| extension == "bc" || extension == "bc1") {

@@ -1,7 +1,7 @@
-//! Whether PANDA can be given a log: nothing in it may have a replay touch what is not the guest's.
+//! Whether PANDA can be given a log: no entry may make a replay touch memory that is not the guest's.
 //!
-//! A replay does what the log says without a look: it copies to where an entry points, takes the processor of any
-//! index, and allocates any length. An entry that no recording of the machine can have is refused here, before PANDA
+//! A replay does what the log says unchecked: it copies to any address, indexes any processor and allocates any
+//! length. An entry that no recording of the machine can have is refused here, before PANDA
 //! sees the log. `docs/nondet-log.md` says what a replay does with each.
 
 use std::io::{Read, Seek};
@@ -12,7 +12,7 @@ use super::reader::{Error, Reader};
 use crate::Target;
 
 /// Flags of pending interrupts that a processor of QEMU 2.9 has, but for that of a debugger (0x80): PANDA stops for it,
-/// and takes a pointer to the debugger that is not there.
+/// and dereferences a pointer to the missing debugger.
 const INTERRUPTS: i32 = 0x3f7e;
 /// The longest name of a memory region; PANDA's own have some twenty letters.
 const LONGEST_NAME: u32 = 255;
@@ -25,7 +25,7 @@ const GIB: u64 = 1 << 30;
 const PAGE: u64 = 4096;
 
 /// Where a machine's memory is, as far as devices write into it. Nothing else is memory to a replay: what is between,
-/// like the BIOS and a graphics card's, comes and goes as the guest likes.
+/// like the BIOS and a graphics card's, comes and goes at the guest's will.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     target: Target,
@@ -188,7 +188,7 @@ impl Limits {
         if self.has(address, len) { Ok(()) } else { Err(Fault::Outside { address, len }) }
     }
 
-    /// Sees that a device's registers or memory come or go where they can be.
+    /// Checks that a device's registers or memory come or go where they can be.
     fn check_region(&self, address: u64, size: u64, memory: Memory, name_len: u32) -> Result<(), Fault> {
         match (address.checked_add(size), memory) {
             // What is neither registers nor memory: a flash chip.
@@ -267,7 +267,7 @@ mod tests {
         Limits::of(target, memory_mib, &[])
     }
 
-    /// What is said of a log of such entries, each with as much data as it says.
+    /// The verdict on a log of these entries, each with as much data as it claims.
     fn said(limits: &Limits, events: &[(Callsite, Event)]) -> Result<(), String> {
         let mut log = Vec::new();
         encode_header(7, &mut log);
@@ -334,7 +334,7 @@ mod tests {
         }
         // Across 4 GiB, where this machine has nothing.
         assert_eq!(call(&pc, region(0xf000_0000, 1 << 30, Memory::Io)), Ok(()));
-        // Each is small enough, but a log must not add as many as it likes.
+        // Each is small enough, but a log must not add any number of them.
         let many = [(Callsite::MAIN_LOOP, Event::Call(region(1 << 40, 256 << 20, Memory::Ram))); 5];
         assert!(said(&pc, &many[..4]).is_ok() && said(&pc, &many).is_err());
         let long =

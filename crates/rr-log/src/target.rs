@@ -60,5 +60,5 @@ impl FromStr for Target {
 
 /// A name that is no target's.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no target: there are x86_64, i386, arm and aarch64")]
+#[error("{0:?} is not a target: use x86_64, i386, arm or aarch64")]
 pub struct UnknownTarget(String);

@@ -1,7 +1,7 @@
 //! How much a guest may make the host keep, watched while it runs.
 //!
 //! Recordings are bounded by recctrl, events too, and what the guest writes to its disk by the size of that disk. The rest
-//! grows as the guest likes: its serial ports, and what its PANDA complains about.
+//! is unbounded: its serial ports, and what its PANDA complains about.
 
 use std::fs;
 use std::io;

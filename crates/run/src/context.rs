@@ -25,7 +25,7 @@ pub struct Context<'a> {
 
 /// Where a command's output goes.
 pub trait Sink: Sync {
-    /// Takes what comes next; it may take as long as it likes, and keeps nothing but the output waiting.
+    /// Takes the next piece; it may block, which holds up the output and nothing else.
     fn write(&self, bytes: &[u8]) -> io::Result<()>;
 }
 

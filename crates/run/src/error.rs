@@ -20,7 +20,7 @@ pub const NAME_LENGTH: usize = 100;
 pub enum RecError {
     /// A name that recctrl would change.
     #[error(
-        "--name {0:?}: use at most {NAME_LENGTH} letters, digits, `.`, `_` and `-`, the first no `.` or `-`"
+        "--name {0:?}: use at most {NAME_LENGTH} letters, digits, `.`, `_` and `-`, not beginning with `.` or `-`"
     )]
     Name(String),
     /// The guest is for another architecture.
@@ -35,18 +35,18 @@ pub enum RecError {
     },
     /// The tiny guest does nothing by itself.
     #[error(
-        "what is to be recorded? give the tiny guest a command after `--`, or take a guest with a disk (--guest, --disk)"
+        "nothing to record: give the tiny guest a command after `--`, or use a guest with a disk (--guest, --disk)"
     )]
     NoCommand,
     /// The tiny guest has no disk driver.
     #[error(
-        "--bootstrap: the tiny guest has no driver for a disk; take a guest with one, as `guest build debian` makes"
+        "--bootstrap: the tiny guest has no disk driver; use a guest that has one, such as that of `guest build debian`"
     )]
     TinyBootstrap,
     /// The command is on a disk that the guest does not read.
     #[error(
-        "the guest has booted and does not run its bootstrap disk, on which the command is; put pandacap's hook \
-         into it (docs/guide/bootstrap.md), or leave the command out and call `recctrlu run NAME -- CMD` in it"
+        "the guest has booted but does not run its bootstrap disk, which has the command; install pandacap's hook \
+         in it (docs/guide/bootstrap.md), or leave out the command and call `recctrlu run NAME -- CMD` in it"
     )]
     NoHook,
     /// The bootstrap disk cannot be made.
@@ -66,7 +66,7 @@ pub enum RecError {
     #[error("--port-fwd, --net: the guest has no network card; give it one, as in --nic e1000")]
     NoNic,
     /// No machine that boots a disk.
-    #[error("--disk: an image can be booted on x86_64 and i386, and not on {0}")]
+    #[error("--disk: images boot on x86_64 and i386 only, not on {0}")]
     Target(Target),
     /// Something to boot cannot be read.
     #[error("cannot read {}", .path.display())]
@@ -110,7 +110,7 @@ pub enum RecError {
     #[error("cannot verify the recording")]
     Replay(#[from] ReplayError),
     /// Files of the run cannot be handled.
-    #[error("cannot handle the files of the run")]
+    #[error("cannot use the files of the run")]
     Files(#[from] io::Error),
     /// Recorded, and not made a trace.
     #[error("cannot make a trace of the recording, which is left in {}", .folder.display())]
@@ -131,14 +131,14 @@ pub enum RecError {
     Refused(String),
     /// Its kernel gave up.
     #[error(
-        "the guest's kernel gave up before anything was recorded; where it does not find its disk, it needs the \
+        "the guest's kernel panicked before anything was recorded; if it does not find its disk, it needs the \
          driver in its initramfs (--initrd) and root= in --append; the end of its console:{0}"
     )]
     Panic(String),
     /// It took too long to boot.
     #[error(
         "the guest shows no sign of having booted within {after} s; see what its kernel waits for (the disk: a \
-         driver in --initrd, root= in --append), or give it more with --boot-timeout; the end of its console:{said}"
+         driver in --initrd, root= in --append), or allow more time with --boot-timeout; the end of its console:{said}"
     )]
     Boot {
         /// Seconds.
@@ -155,7 +155,9 @@ pub enum RecError {
         said: String,
     },
     /// It said too much.
-    #[error("the guest has written as much to {0} as it may, so the run ended; --max-output allows more")]
+    #[error(
+        "the guest has reached the limit of what it may write to {0}, so the run ended; --max-output raises it"
+    )]
     Output(&'static str),
     /// There is no room left.
     #[error("the disk of --out is full, so the run ended")]

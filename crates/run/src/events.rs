@@ -6,7 +6,7 @@ use files::Tail;
 use guest::bootstrap;
 use trace::{Attempts, EndedBy};
 
-/// What is known of a run so far. Events and fields that are not known are none of our business.
+/// What is known of a run so far. Unknown events and fields are ignored.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
     /// The recordings, in order.
@@ -160,7 +160,7 @@ impl Story {
     }
 
     /// Takes a message of the bootstrap disk's. No login is possible before it is done; what comes later and looks
-    /// like one is anybody's.
+    /// like one may come from any program.
     fn bootstraps(&mut self, event: &Event) -> bool {
         let Some(text) = event.text.as_deref().filter(|_| event.event == "message") else { return false };
         if self.heard || matches!(self.bootstrap, Bootstrap::Done | Bootstrap::Failed(_)) {

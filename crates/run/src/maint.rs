@@ -69,7 +69,7 @@ pub enum MaintError {
     },
     /// Traces need it as it is.
     #[error(
-        "{} is the base of the disks of {} ({}); change a copy of it, or say --force and lose their disks",
+        "{} is the base of the disks of {} ({}); change a copy of it, or use --force and lose their disks",
         .image.display(), how_many(.traces.len()), some(.traces)
     )]
     Needed {
@@ -91,10 +91,10 @@ pub enum MaintError {
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// It failed.
-    #[error("the machine ended with {0}; what it said is above")]
+    #[error("the machine ended with {0}; see its output above")]
     Failed(ExitStatus),
     /// Its files cannot be handled.
-    #[error("cannot handle files")]
+    #[error("cannot use a temporary file")]
     Files(#[from] io::Error),
 }
 

@@ -42,7 +42,7 @@ impl Options {
     pub fn record(&self, context: Context<'_>, interrupt: &Interrupt) -> Result<Done, RecError> {
         let done = self.try_to_record(context, interrupt);
         done.map_err(|error| match error {
-            // The programs that prepare the run have had the Ctrl-C as well, and failed of it.
+            // The programs that prepare the run got the Ctrl-C as well, and failed because of it.
             error if !interrupt.is_set() || matches!(error, RecError::Left { .. }) => error,
             _ => RecError::Interrupted,
         })
@@ -105,7 +105,7 @@ impl Options {
                 .progress
                 .say(&format!("port {} of the guest is port {} of this machine", asked.guest, ready.host));
         }
-        // What waits for its reader is waited for last of all.
+        // Output that waits for its reader is waited for last.
         thread::scope(|scope| {
             let output = partial.folder().join(OUTPUT);
             let shown = context.output.map(|sink| Shown::begin(scope, output, sink));

@@ -209,8 +209,8 @@ impl Plan<'_> {
         let recordings = story.recordings;
         if !self.command.is_empty() && !recordings[0].locked {
             log::warn!(
-                "the guest's recctrlu is older than this pandacap: what it records can end its own recording; \
-                 build the guest anew, or copy the new recctrlu into it"
+                "the guest's recctrlu is older than this pandacap: the recorded command can end its own recording; \
+                 build the guest again, or copy the new recctrlu into it"
             );
         }
         Ok(Outcome { recordings, exit_status, arguments, started, ended, ended_by, panda: status.into() })

@@ -39,7 +39,7 @@ pub enum Failure {
         reason: Reason,
     },
     /// PANDA does not know the guest's system by this name, so there was no replay.
-    #[error("PANDA knows no guest system of the name that --os gives: see `panda-system-x86_64 -os help`")]
+    #[error("PANDA does not know the guest system given with --os: see `panda-system-x86_64 -os help`")]
     Os,
     /// Plugins were loaded, and then PANDA died without a word about the recording.
     #[error("with its plugins PANDA {how}")]

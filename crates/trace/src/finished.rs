@@ -8,7 +8,7 @@ use machine::Machine;
 
 use crate::manifest::{MANIFEST, Manifest, ManifestError};
 
-/// The most bytes that a manifest may have; ours have some thousands.
+/// The most bytes that a manifest may have; real ones have a few thousand.
 const MANIFEST_BYTES: u64 = 16 << 20;
 
 /// Why a folder is not a trace that can be used.
@@ -25,7 +25,7 @@ pub enum TraceError {
         /// What the system says.
         source: io::Error,
     },
-    /// Its manifest is not one.
+    /// Its manifest cannot be used.
     #[error("cannot use {}", .path.display())]
     Manifest {
         /// The manifest.
@@ -33,10 +33,10 @@ pub enum TraceError {
         /// What is wrong with it.
         source: ManifestError,
     },
-    /// PANDA would be told more than what hardware there is.
+    /// It gives PANDA arguments other than for hardware.
     #[error(
         "{}: its machine has further arguments for PANDA ({arguments}), which can do anything on this machine; if you \
-         trust the source of the trace, say --trust-args", .path.display()
+         trust the source of the trace, use --trust-args", .path.display()
     )]
     Untrusted {
         /// The manifest.
@@ -85,7 +85,7 @@ impl Trace {
     }
 }
 
-/// Reads a manifest, which may be anything of anybody's.
+/// Reads a manifest, which is not trusted.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     // Asked before it is opened: opening a pipe would wait for its other end.
     match fs::metadata(path)? {

@@ -233,11 +233,11 @@ pub struct Verification {
 /// Why a manifest cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// Not one of ours.
+    /// It is something else.
     #[error("it is not a manifest")]
     Json(#[from] serde_json::Error),
-    /// Of another time.
-    #[error("its schema is {0}, and this pandacap reads none newer than {SCHEMA}")]
+    /// It is of another version.
+    #[error("its schema is {0}, and this pandacap reads schemas up to {SCHEMA}")]
     Schema(Schema),
     /// A name that would lead out of the trace's folder.
     #[error("it names a file {0:?}, which is not a plain name")]

@@ -10,20 +10,20 @@ use rustix::io::Errno;
 
 use crate::manifest::{MANIFEST, Manifest};
 
-/// The file that tells a folder of ours from anybody else's with such a name.
+/// The file that marks the folder as ours.
 const MARK: &str = ".pandacap";
 
 /// Why a trace cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PartialError {
-    /// There is one.
-    #[error("{} is there already; choose another --name or --out", .0.display())]
+    /// It exists already.
+    #[error("{} already exists; choose another --name or --out", .0.display())]
     Taken(PathBuf),
     /// Another run is making it.
     #[error("another run is making {} right now; choose another --name or --out", .0.display())]
     Busy(PathBuf),
     /// A run that was killed has left it.
-    #[error("{} is what a run that was killed has left; remove it, or choose another --name", .0.display())]
+    #[error("{} was left by a run that was killed; remove it, or choose another --name", .0.display())]
     Left(PathBuf),
     /// The disk refuses.
     #[error("cannot make the trace in {}", .folder.display())]
@@ -144,7 +144,7 @@ fn keep(folder: &PathBuf) -> bool {
         return false;
     }
     if let Err(error) = fs::remove_dir_all(folder) {
-        log::warn!("cannot remove {}, which a run that was killed has left: {error}", folder.display());
+        log::warn!("cannot remove {}, left by a run that was killed: {error}", folder.display());
     }
     false
 }

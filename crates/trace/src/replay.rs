@@ -20,11 +20,11 @@ use machine::{Machine, ProcessError, shell};
 use panda_host::Panda;
 use panda_host::confine::Sandbox;
 
-/// PANDA prints a line for each percent: silent for so long, it hangs.
+/// PANDA prints a line for each percent: silent for this long, it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How a replay's machine lives: it keeps nothing, so there is nothing to wait for when it is cut short.
 const RULES: Rules = Rules { silence: Some(PATIENCE), end: Way::Kill(GRACE), ..Rules::OPEN };
-/// How much of what PANDA says may wait to be heard, in pieces.
+/// How many pieces of PANDA's output may wait for the reader.
 const WAITING: usize = 64;
 
 /// Why a replay could not be tried.

@@ -24,7 +24,7 @@ pub fn bring(work: &Path, out: &Path, arguments: &[String]) -> io::Result<Vec<Od
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with('.') || name.contains(char::is_control) || !is_plain(&path)? {
-            odd.push(Odd(format!("{name:?}, which a plugin has made, is no plain file and was dropped")));
+            odd.push(Odd(format!("{name:?}, made by a plugin, is not a plain file and was dropped")));
             continue;
         }
         if path.is_file() && arguments.iter().any(|argument| names(argument, &name)) {
@@ -38,7 +38,7 @@ pub fn bring(work: &Path, out: &Path, arguments: &[String]) -> io::Result<Vec<Od
                 renamed => {
                     renamed?;
                     if place != name {
-                        odd.push(Odd(format!("{name} is there already: what plugins wrote is in {place}")));
+                        odd.push(Odd(format!("{name} already exists: the plugins' file is {place}")));
                     }
                     break;
                 }

@@ -45,10 +45,10 @@ pub enum SnapshotError {
     #[error("cannot read it")]
     Io(#[from] io::Error),
     /// It ends in its middle.
-    #[error("it ends at byte {0}, in the middle of something")]
+    #[error("it ends at byte {0}, before it is complete")]
     CutShort(u64),
     /// Not a snapshot at all.
-    #[error("it is none of PANDA's: it begins with {magic:#x}, version {version}")]
+    #[error("it is not a PANDA snapshot: it begins with {magic:#x}, version {version}")]
     Foreign {
         /// Its first four bytes.
         magic: u32,
@@ -177,7 +177,7 @@ impl<R: Read + Seek> Stream<R> {
         self.offset += u64::from(len);
         match String::from_utf8(name) {
             Ok(name) if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(name),
-            _ => Err(self.unexpected(begins, "a name that is none")),
+            _ => Err(self.unexpected(begins, "an invalid name")),
         }
     }
 
@@ -296,7 +296,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Sees that it is that of the machine.
+    /// Checks that it is that of the machine.
     fn check(&self, expected: Expected) -> Result<(), SnapshotError> {
         let bytes = u64::from(expected.memory_mib) << 20;
         if self.blocks.values().any(|&len| len == bytes) {
@@ -377,7 +377,7 @@ impl Sections {
                 Some(&EOF) => {
                     return description(&bytes[at + 1..]).map_err(|what| fault(at + 1, what.to_owned()));
                 }
-                _ => return Err(fault(at, "a section that is no device's".to_owned())),
+                _ => return Err(fault(at, "a section of no device".to_owned())),
             }
         }
     }
@@ -399,7 +399,7 @@ impl Sections {
                 return if number == id {
                     Ok(next)
                 } else {
-                    Err((at, "a section inside of another".to_owned()))
+                    Err((at, "a section inside another".to_owned()))
                 };
             }
         }
@@ -452,7 +452,7 @@ impl Header {
     }
 }
 
-/// Sees that the stream ends with its description, JSON for a reader, and nothing behind it.
+/// Checks that the stream ends with its description, JSON for a reader, and nothing behind it.
 fn description(bytes: &[u8]) -> Result<(), &'static str> {
     let Some((&DESCRIPTION, rest)) = bytes.split_first() else { return Err("no description at its end") };
     let Some((len, text)) = rest.split_first_chunk() else { return Err("no description at its end") };
@@ -461,7 +461,7 @@ fn description(bytes: &[u8]) -> Result<(), &'static str> {
     }
     serde_json::from_slice::<serde::de::IgnoredAny>(text)
         .map(drop)
-        .map_err(|_| "a description that is no JSON")
+        .map_err(|_| "a description that is not JSON")
 }
 
 #[cfg(test)]

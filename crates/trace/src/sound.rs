@@ -32,7 +32,7 @@ pub enum Unsound {
     Archive(PathBuf),
 }
 
-/// Sees that a recording, of which this is what its two files begin with, can be replayed without harm to PANDA.
+/// Checks that a recording, of which this is what its two files begin with, can be replayed without harm to PANDA.
 pub(super) fn check_recording(recording: &Path, target: Target, machine: &Machine) -> Result<(), Unsound> {
     if recording.extension().is_some_and(|extension| extension == "rr2") && recording.exists() {
         return Err(Unsound::Archive(recording.to_owned()));

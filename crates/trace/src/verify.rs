@@ -16,7 +16,7 @@ use crate::manifest::MANIFEST;
 use crate::names::{log_name, snapshot_name};
 use crate::replay::{Replay, ReplayError, ReplayOf, Step, replay};
 
-/// What came of one trace.
+/// The verdict on one trace.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Verdict {
     /// The trace's folder.
@@ -69,7 +69,7 @@ pub fn unreadable(trace: PathBuf, error: &TraceError) -> Verdict {
 }
 
 /// Compares every file with the manifest, and replays the recording on `panda`; nothing is written. The trace's own
-/// further arguments for PANDA are taken only where they are `trusted`. `step` hears how far the replay is.
+/// further arguments for PANDA are taken only where they are `trusted`. `step` is told how far the replay is.
 pub fn verify(
     trace: &Trace,
     trusted: bool,

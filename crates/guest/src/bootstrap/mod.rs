@@ -10,7 +10,7 @@
 //! ```
 //!
 //! [`Bootstrap::render`] turns it into a folder that needs nothing but a shell, and [`disk`] puts that on a disk which a
-//! guest with [`guest`]'s files runs exactly once, before anybody can log in.
+//! guest with [`guest`]'s files runs exactly once, before any login.
 
 mod command;
 mod disk;
@@ -35,7 +35,7 @@ pub mod guest {
     pub const HOOK: &str = include_str!("guest/pandacap-bootstrap");
     /// The hook's name.
     pub const HOOK_NAME: &str = "pandacap-bootstrap";
-    /// Starts `/usr/sbin/pandacap-bootstrap` before anybody can log in: a file for `/etc/systemd/system`, to be
+    /// Starts `/usr/sbin/pandacap-bootstrap` before any login: a file for `/etc/systemd/system`, to be
     /// enabled.
     pub const UNIT: &str = include_str!("guest/pandacap-bootstrap.service");
     /// The unit's name.
@@ -83,7 +83,7 @@ pub enum BootstrapError {
         source: io::Error,
     },
     /// The folder has no scripts.
-    #[error("{} is no bootstrap folder: it has no scripts folder; `pandacap bootstrap new DIR` makes an example", .0.display())]
+    #[error("{} is not a bootstrap folder: it has no folder scripts; `pandacap bootstrap new DIR` makes an example", .0.display())]
     NoScripts(PathBuf),
     /// There is something in the way of a new folder.
     #[error("{} is not empty: name a new folder", .0.display())]
@@ -98,7 +98,7 @@ pub enum BootstrapError {
     #[error("{} leads out of the bootstrap folder; put what is needed into the folder", .0.display())]
     Outside(PathBuf),
     /// More than a small disk can have.
-    #[error("{}: more than {most}, which is too much to bootstrap with", .path.display())]
+    #[error("{}: more than {most}, which is too much for a bootstrap folder", .path.display())]
     TooMuch {
         /// The folder, or a file in it.
         path: PathBuf,

@@ -155,7 +155,7 @@ impl Rendering<'_> {
             let what = match (error.kind(), error.detail()) {
                 (ErrorKind::UndefinedError, _) => self.missing(text, line, &error),
                 (ErrorKind::WriteFailure, _) => format!("it becomes more than {} MiB", RENDERED >> 20),
-                (ErrorKind::OutOfFuel, _) => "it does not come to an end".to_owned(),
+                (ErrorKind::OutOfFuel, _) => "it does not terminate".to_owned(),
                 (kind, Some(detail)) => format!("{kind}: {detail}"),
                 (kind, None) => kind.to_string(),
             };

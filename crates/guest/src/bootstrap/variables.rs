@@ -35,7 +35,7 @@ impl FromStr for Setting {
 
 /// The variables of the bootstrap folder `source`, some of them set differently.
 ///
-/// Only what is in the file can be set, so that a slip of the keyboard is noticed; a value keeps its type.
+/// Only what is in the file can be set, so that a typo is noticed; a value keeps its type.
 pub(super) fn read(source: &Source, settings: &[Setting]) -> Result<BTreeMap<String, Value>, BootstrapError> {
     let path = source.path(Path::new(FILE));
     let there = source.metadata(Path::new(FILE))?.is_some();

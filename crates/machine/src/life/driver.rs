@@ -48,7 +48,7 @@ pub struct Plan<'a> {
 /// Where PANDA runs.
 #[derive(Clone, Copy, Debug)]
 pub enum Place<'a> {
-    /// In this folder, in which it may do as it likes, without input.
+    /// In this folder, which is its own, without input.
     Folder(&'a Path),
     /// On the terminal of the program, in whatever folder the command names.
     Terminal,
@@ -173,9 +173,7 @@ fn changes(place: Place<'_>, files: &[&str], inbox: &Inbox) -> Option<Changes> {
     match Changes::of(folder, files, inbox.clone()) {
         Ok(changes) => Some(changes),
         Err(error) => {
-            log::warn!(
-                "the system does not tell when files change ({error}), so they are looked at now and then"
-            );
+            log::warn!("cannot watch files for changes, so they are polled: {error}");
             None
         }
     }

@@ -1,4 +1,4 @@
-//! seccomp: which system calls a PANDA has.
+//! seccomp: which system calls a PANDA may make.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::Sockets;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// In the filter, where the process's own id goes, which is not known before the fork.
+/// The placeholder in the filter for the process's own id, which is not known before the fork.
 pub(super) const OWN_ID: u32 = 0x9d5c_a93e;
 
-/// What the first and only exec is told by: random values in two registers that the call does not use. PANDA cannot
+/// How the filter knows the first and only exec: random values in two registers that the call does not use. PANDA cannot
 /// read them, for exec clears registers and memory, and reading a filter takes privileges.
 pub(super) type Secret = [u64; 2];
 
@@ -25,8 +25,8 @@ pub(super) fn supported() -> bool {
     unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
 }
 
-/// The calls that are never dangerous, whatever their arguments: memory, time, threads, what is open already.
-/// Opening by path is Landlock's.
+/// The calls that are harmless with any arguments: memory, time, threads, files that are open already.
+/// Opening by path is left to Landlock.
 const HARMLESS: &[i64] = &[
     libc::SYS_read,
     libc::SYS_write,
@@ -147,11 +147,11 @@ const HARMLESS: &[i64] = &[
     libc::SYS_renameat2,
     libc::SYS_unlinkat,
     libc::SYS_umask,
-    // Answered by the filter before.
+    // Denied by the other filter.
     libc::SYS_clone3,
 ];
 
-/// The same, where there are older calls as well.
+/// The same for architectures that have the older calls as well.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[i64] = &[
     libc::SYS_stat,
@@ -180,7 +180,7 @@ const OLDER: &[i64] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[i64] = &[];
 
-/// The calls on sockets that it has.
+/// The calls on its sockets.
 const SOCKETS: &[i64] = &[
     libc::SYS_getsockname,
     libc::SYS_getpeername,
@@ -196,9 +196,9 @@ const SOCKETS: &[i64] = &[
     libc::SYS_accept,
 ];
 
-/// setuid, setgid: not for files of PANDA's.
+/// setuid and setgid, which files that PANDA makes must not have.
 const SPECIAL: u64 = 0o6000;
-/// The flags of a thread, as against a process.
+/// The flags of a new thread, as opposed to a process.
 const THREAD: u64 = (libc::CLONE_THREAD | libc::CLONE_VM) as u64;
 const NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -208,7 +208,7 @@ const NAMESPACES: u64 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET) as u64;
 
-/// The two filters, in the order in which they are taken on: glibc makes threads by `clone3`, whose flags no filter
+/// The two filters, in the order in which they are installed: glibc makes threads with `clone3`, whose flags no filter
 /// sees, unless there is no such call.
 pub(super) fn filters(sockets: &Sockets, secret: Secret) -> Result<[BpfProgram; 2], BackendError> {
     let refused = |errno: i32| SeccompAction::Errno(errno.unsigned_abs());
@@ -251,17 +251,17 @@ fn rules(sockets: &Sockets, secret: Secret) -> Result<Rules, BackendError> {
     for (call, mode) in [(libc::SYS_open, 2), (libc::SYS_creat, 1), (libc::SYS_mkdir, 1)] {
         only(call, &[without(mode, SPECIAL)])?;
     }
-    // Its own limits, to be looked at.
+    // Only to read its own limits.
     only(libc::SYS_prlimit64, &[is(0, 0), (2, Length::Qword, Op::Eq, 0)])?;
     for option in [libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_TIMERSLACK, 0x5356_4d41] {
         only(libc::SYS_prctl, &[is(0, option as u64)])?;
     }
-    // What is typed into a terminal, and what a terminal is, is the user's.
+    // It must not fake input of the user's terminal, nor change how the terminal works.
     let terminal = [libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD, libc::TIOCCONS];
     only(libc::SYS_ioctl, &terminal.map(|request| (1, Length::Dword, Op::Ne, request)))?;
 
     let any = sockets.all || sockets.monitor || sockets.datagrams || !sockets.listen.is_empty();
-    // Connecting by sending, past what Landlock sees.
+    // TCP Fast Open connects by sending, which Landlock does not see.
     let fast_open = without(3, libc::MSG_FASTOPEN as u64);
     let kind =
         |family: i32, kind: i32| [is(0, family as u64), (1, Length::Dword, Op::MaskedEq(0xf), kind as u64)];

@@ -1,4 +1,4 @@
-//! Landlock: which files a PANDA may use, which ports, and whom it may signal.
+//! Landlock: which files and ports a PANDA may use, and which processes it may signal.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ use super::{ConfineError, Sandbox};
 
 /// The newest Landlock that is used.
 const NEWEST: ABI = ABI::V6;
-/// Where programs find the loader that they name.
+/// Where the dynamic loader may be.
 const LOADERS: [&str; 5] = [
     "/lib64/ld-linux-x86-64.so.2",
     "/lib/ld-linux-aarch64.so.1",
@@ -21,10 +21,10 @@ const LOADERS: [&str; 5] = [
     "/lib/ld-musl-x86_64.so.1",
     "/lib/ld-musl-aarch64.so.1",
 ];
-/// Where this machine's libraries are, and what says so.
+/// Where this machine's libraries are, and the loader's configuration.
 const LIBRARIES: [&str; 7] =
     ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/etc/ld.so.preload"];
-/// Devices that hold nothing of anybody's.
+/// Devices that hold no data.
 const DEVICES: [&str; 3] = ["/dev/null", "/dev/urandom", "/dev/random"];
 
 /// The version of the kernel's Landlock; 0 where there is none.
@@ -53,7 +53,7 @@ pub(super) fn libraries() -> Vec<PathBuf> {
     paths
 }
 
-/// What belongs to the PANDA whose program this is, wherever it has been installed or built.
+/// The folders that belong to this PANDA, installed or built.
 pub(super) fn beside(program: &Path) -> Vec<PathBuf> {
     let mut paths = vec!["/usr/local/lib/panda".into(), "/usr/share/panda".into()];
     let program = fs::canonicalize(program).unwrap_or_else(|_| program.to_owned());
@@ -105,7 +105,7 @@ fn rules(sandbox: &Sandbox) -> Result<RulesetCreated, landlock::RulesetError> {
     ];
     for (paths, access) in rights {
         for path in paths {
-            // What is not there cannot be opened either.
+            // A path that does not exist needs no rule.
             let Ok(opened) = PathFd::new(path) else { continue };
             let access = if path.is_dir() { access } else { access & AccessFs::from_file(NEWEST) };
             ruleset = ruleset.add_rule(PathBeneath::new(opened, access))?;

@@ -1,9 +1,9 @@
 //! What a PANDA may do on this machine: each job's PANDA gets what the job needs, and nothing else.
 //!
 //! PANDA contains a QEMU of 2017 and is assumed to be exploitable: a guest or a trace that takes it over must not get
-//! any further. Files, TCP ports, signals and devices are Landlock's, everything else is a matter of which system
-//! calls there are (seccomp). Both are prepared before the fork and take hold between fork and exec, before any
-//! code of PANDA's or its libraries has run; neither takes privileges.
+//! any further. Files, TCP ports, signals and devices are left to Landlock, everything else to seccomp, which
+//! limits the system calls. Both are prepared before the fork and take effect between fork and exec, before any
+//! code of PANDA or its libraries has run; neither needs privileges.
 
 mod calls;
 mod files;
@@ -31,19 +31,19 @@ pub enum Mode {
     Off,
 }
 
-/// Something that is kept from PANDA.
+/// Something that PANDA is kept from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// Files that it does not need.
     Files,
-    /// Cutting files short (Landlock 3).
+    /// Truncation of files (Landlock 3).
     Truncation,
     /// TCP ports (Landlock 4).
     Ports,
     /// Control of devices (Landlock 5).
     Devices,
-    /// Signals to others, and abstract sockets of theirs (Landlock 6).
+    /// Signals to other processes, and their abstract sockets (Landlock 6).
     Signals,
     /// System calls.
     Calls,
@@ -63,13 +63,13 @@ pub struct Confinement {
 pub enum ConfineError {
     /// The kernel is too old for what was required.
     #[error(
-        "--confine=require: this machine's kernel cannot keep PANDA from {}; a newer kernel can, and --confine=auto does without",
+        "--confine=require: this machine's kernel cannot restrict {}; use a newer kernel, or --confine=auto",
         words(.0)
     )]
     Kernel(Vec<Part>),
     /// A script would have to execute something else.
     #[error(
-        "{} is a script, and a confined PANDA executes nothing: name the program itself, or say --confine=off",
+        "{} is a script, and a confined PANDA executes nothing: name the program itself, or use --confine=off",
         .0.display()
     )]
     Script(PathBuf),
@@ -80,7 +80,7 @@ pub enum ConfineError {
     #[error("cannot confine PANDA's system calls")]
     Calls(#[source] seccompiler::BackendError),
     /// An argument that no program can have.
-    #[error("an argument of PANDA's has a zero byte in it")]
+    #[error("an argument for PANDA contains a zero byte")]
     Argument(#[from] std::ffi::NulError),
     /// It did not start.
     #[error("cannot start {}", .program.display())]
@@ -95,10 +95,10 @@ pub enum ConfineError {
 fn words(parts: &[Part]) -> String {
     let word = |part: &Part| match part {
         Part::Files => "files",
-        Part::Truncation => "cutting files short",
+        Part::Truncation => "truncation of files",
         Part::Ports => "TCP ports",
         Part::Devices => "control of devices",
-        Part::Signals => "signals to others",
+        Part::Signals => "signals to other processes",
         Part::Calls => "system calls",
     };
     parts.iter().map(word).collect::<Vec<_>>().join(", ")
@@ -123,7 +123,7 @@ impl Mode {
         Confinement { mode: self, missing }
     }
 
-    /// Sees that the kernel can do what is required of it.
+    /// Checks that the kernel can do what is required.
     pub fn check(self) -> Result<(), ConfineError> {
         match self.here().missing {
             missing if self == Mode::Require && !missing.is_empty() => Err(ConfineError::Kernel(missing)),
@@ -147,18 +147,18 @@ pub fn missing_words() -> Option<String> {
     (!missing.is_empty()).then(|| words(&missing))
 }
 
-/// How PANDAs are started: what was typed, and what the environment has for them.
+/// How PANDA is started: the mode, and the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Whether they are confined.
     pub mode: Mode,
-    /// The environment, of which PANDA is given little.
+    /// The environment, of which PANDA gets only a few variables.
     pub environment: Vec<(OsString, OsString)>,
 }
 
-/// The variables that every PANDA is given, where they are set.
+/// The variables that every PANDA gets, if they are set.
 const VARIABLES: [&str; 6] = ["LD_LIBRARY_PATH", "LANG", "LC_ALL", "TERM", "TZ", "RUST_BACKTRACE"];
-/// Those that one with a window on the screen is given.
+/// The further ones of a PANDA with a window.
 const SCREEN: [&str; 5] = ["DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "HOME"];
 
 /// What one PANDA may do.
@@ -178,11 +178,11 @@ pub struct Sandbox {
 struct Sockets {
     /// TCP ports that it may listen on.
     listen: Vec<u16>,
-    /// UDP, which no kernel can narrow down.
+    /// UDP, which Landlock cannot restrict.
     datagrams: bool,
-    /// A monitor's socket in the file system, to be connected to.
+    /// A monitor's Unix socket.
     monitor: bool,
-    /// All there are.
+    /// All kinds.
     all: bool,
 }
 
@@ -239,7 +239,7 @@ impl Sandbox {
         self
     }
 
-    /// Takes and sends datagrams, on whichever ports it likes.
+    /// Receives and sends datagrams, on any port.
     #[must_use]
     pub fn datagrams(mut self) -> Sandbox {
         self.sockets.datagrams = true;
@@ -260,8 +260,8 @@ impl Sandbox {
         self
     }
 
-    /// Shows the guest's screen: in a window, or on a port for VNC. For that it gets all sockets and, to read, what
-    /// programs with windows read.
+    /// Shows the guest's screen: in a window, or on a port for VNC. For that it gets all sockets, and may read
+    /// what graphical programs read.
     #[must_use]
     pub fn display(mut self, display: Option<&str>) -> Sandbox {
         if display.is_some_and(|display| display != "none") {
@@ -273,7 +273,7 @@ impl Sandbox {
         self
     }
 
-    /// May use the files that arguments name by their whole path: the user's own arguments, asked for by name.
+    /// May use the files that the user's own arguments name by absolute paths.
     #[must_use]
     pub fn named_by<'a>(mut self, arguments: impl IntoIterator<Item = &'a String>) -> Sandbox {
         for argument in arguments {
@@ -285,7 +285,7 @@ impl Sandbox {
         self
     }
 
-    /// What of the environment it is given.
+    /// The part of the environment that it gets.
     fn environment(&self) -> impl Iterator<Item = &(OsString, OsString)> {
         self.settings.environment.iter().filter(|(name, _)| {
             VARIABLES.iter().any(|known| name == known)

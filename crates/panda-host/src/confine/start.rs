@@ -15,7 +15,7 @@ use seccompiler::{BpfProgram, apply_filter};
 use super::calls::{self, OWN_ID, Secret};
 use super::{ConfineError, Mode, Sandbox, files};
 
-/// The first descriptor that is neither input, output nor errors.
+/// The first descriptor after standard input, output and error.
 const FIRST: u32 = 3;
 
 impl Sandbox {
@@ -63,7 +63,7 @@ struct Image {
 }
 
 impl Image {
-    /// Confines the child, and makes it PANDA. Returns only when that fails.
+    /// Confines the child and executes PANDA; returns only when that fails.
     fn enter(&mut self) -> io::Result<()> {
         set_parent_process_death_signal(Some(Signal::TERM))?;
         // The parent may have died before the line above.
@@ -98,7 +98,7 @@ fn check(result: impl Into<i64>) -> io::Result<()> {
     if result.into() < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Has exec close everything but input, output and errors.
+/// Makes exec close everything but standard input, output and error.
 fn close_others() {
     // SAFETY: the call has no pointers.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, FIRST, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
@@ -144,7 +144,7 @@ impl Exec {
         })
     }
 
-    /// Becomes the program; returns why not.
+    /// Executes the program; returns only with an error.
     fn run(&self, secret: Secret) -> io::Error {
         let (arguments, variables) = (self.arguments.as_ptr(), self.variables.as_ptr());
         // SAFETY: the program is a C string, and the two lists are addresses of C strings that live as long as `self`,

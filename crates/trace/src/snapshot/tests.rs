@@ -98,13 +98,13 @@ fn sections_are_those_of_a_usual_machine_once_each_and_in_order() {
     refused(&snapshot(&[device(7, "ivshmem")]), "the state of ivshmem, which no usual machine has");
     refused(&snapshot(&[device(7, "cpu"), device(8, "cpu")]), "the state of cpu once more");
     refused(&snapshot(&[device(7, "cpu"), device(7, "apic")]), "the state of apic once more");
-    refused(&snapshot(&[device(7, "cpu"), memory(PART, &[])]), "no device's");
+    refused(&snapshot(&[device(7, "cpu"), memory(PART, &[])]), "a section of no device");
     refused(&snapshot(&[vec![COMMAND, 0, 7, 0, 4]]), "kind 8");
     // What PANDA would read behind the processor's state, hidden in what we could take for another's.
     for hidden in [vec![COMMAND, 0, 7, 0, 4], device(9, "cpu_common"), memory(PART, &[])] {
         let inner = [&[FOOTER, 0, 0, 0, 7][..], &hidden].concat();
         let (first, second) = (device(7, "cpu"), section(FULL, 8, Some("apic"), &inner));
-        refused(&snapshot(&[first, second]), "a section inside of another");
+        refused(&snapshot(&[first, second]), "a section inside another");
     }
     // A footer's bytes with nothing behind them that could follow are just bytes.
     let inner = [FOOTER, 0, 0, 0, 7, 0, 0, FOOTER, 0, 0, 0, 8, 9];
@@ -114,7 +114,7 @@ fn sections_are_those_of_a_usual_machine_once_each_and_in_order() {
 #[test]
 fn what_is_no_snapshot_is_refused() {
     refused(b"", "ends at byte 0");
-    refused(&[0; 64], "none of PANDA's");
+    refused(&[0; 64], "not a PANDA snapshot");
     let mut old = snapshot(&[]);
     old[7] = 2;
     refused(&old, "version 2");

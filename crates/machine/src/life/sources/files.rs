@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::{Inbox, wait};
 use crate::life::event::Event;
 
-/// Files in one folder, which need not be there yet. Each change is told once, until it is [armed](Changes::arm) again:
+/// Files in one folder, which need not exist yet. Each change is told once, until it is [armed](Changes::arm) again:
 /// a guest that writes byte by byte does not wake the driver for each.
 #[derive(Debug)]
 pub(crate) struct Changes {

@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 
 use super::event::Event;
 
-/// Where events go. A send that fails goes to a driver that has gone home, and means nothing.
+/// Where events go. A send that fails means that the driver has finished, and is ignored.
 pub(super) type Inbox = SyncSender<Event>;
 
 /// Starts a thread that waits for one thing.

@@ -23,7 +23,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts it in `folder`, where it may do as it likes, and in a group of its own, so that a Ctrl-C on the terminal is
+    /// Starts it in `folder`, which is its own, and in a group of its own, so that a Ctrl-C on the terminal is
     /// ours to handle. Call it from a thread that stays: it is asked to end when that thread does.
     pub(crate) fn start_apart(
         mut command: Command,
