@@ -1,9 +1,9 @@
 //! What the command line asks for.
 
 use crate::{
-    bytes::same,
     exit,
     reply::Reply,
+    slices::same,
     strings::{Strings, Text},
 };
 use protocol::{MESSAGE_MAX, NAME_MAX};

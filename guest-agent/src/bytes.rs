@@ -1,23 +1,8 @@
-//! Bytes taken apart, and put together in place: there is no heap, and `core::fmt` alone would be larger than
+//! Bytes put together in place: there is no heap, and `core::fmt` alone would be larger than
 //! the whole program. What is not inlined here is not, because it is used in many places.
 
 use crate::strings::Text;
 use core::ffi::CStr;
-
-/// What is before the first `separator`, and what is after it, if there is one.
-#[inline(never)]
-pub(crate) fn split_once(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
-    match bytes.iter().position(|&byte| byte == separator) {
-        Some(at) => (bytes.get(..at).unwrap_or_default(), bytes.get(at + 1..)),
-        None => (bytes, None),
-    }
-}
-
-/// Whether both are the same. A bare `==` with a constant would become a row of comparisons of words.
-#[inline(never)]
-pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    a == b
-}
 
 /// Up to `N` - 1 bytes, and zeros after them.
 pub struct Buffer<const N: usize> {
@@ -69,6 +54,14 @@ impl<const N: usize> Buffer<N> {
     }
 }
 
+impl<'a, const N: usize> From<&'a Buffer<N>> for Text<'a> {
+    /// A buffer's bytes, up to the first NUL.
+    fn from(buffer: &'a Buffer<N>) -> Text<'a> {
+        // SAFETY: at most N - 1 bytes are ever added, and a zero follows them.
+        unsafe { Text::up_to_nul(&buffer.bytes) }
+    }
+}
+
 /// All but the last byte, which stays a NUL.
 fn room(bytes: &mut [u8]) -> &mut [u8] {
     match bytes {
@@ -117,13 +110,5 @@ mod tests {
             buffer.push_decimal(number);
             assert_eq!(buffer.bytes(), number.to_string().as_bytes());
         }
-    }
-
-    #[test]
-    fn bytes_are_split_at_the_first_separator_only() {
-        assert_eq!(split_once(b"a:b:c", b':'), (b"a".as_slice(), Some(b"b:c".as_slice())));
-        assert_eq!(split_once(b"a:", b':'), (b"a".as_slice(), Some(b"".as_slice())));
-        assert_eq!(split_once(b"a", b':'), (b"a".as_slice(), None));
-        assert_eq!(split_once(b"", b':'), (b"".as_slice(), None));
     }
 }

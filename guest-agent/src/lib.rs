@@ -10,11 +10,13 @@ mod bytes;
 pub mod exit;
 pub mod linux;
 mod name;
+mod outcome;
 mod pam;
 mod program;
 mod recctrl;
 mod reply;
 mod run;
+mod slices;
 mod strings;
 mod verbs;
 

@@ -1,7 +1,7 @@
 //! What a login or logout means, as `pam_exec.so` tells it through the environment.
 
 use crate::{
-    bytes::{same, split_once},
+    slices::{same, split_once},
     strings::Strings,
 };
 

@@ -1,8 +1,9 @@
 //! Where a program lies: `run` looks before it records, so that a slip of the keyboard costs no recording.
 
 use crate::{
-    bytes::{Buffer, split_once},
+    bytes::Buffer,
     linux::{self, EACCES, ENOENT, Errno},
+    slices::split_once,
     strings::Text,
 };
 

@@ -12,11 +12,11 @@ use crate::{
     World, exit,
     linux::{self, Blocked, ENOENT, Ended, Errno, Pipe},
     name::Name,
+    outcome::started,
     program::Path,
     recctrl::{Outcome, Plugin},
     reply::Reply,
     strings::Strings,
-    verbs,
 };
 
 /// The child's end, and what is passed on to it when it has not got it itself.
@@ -58,7 +58,7 @@ pub(crate) fn run(
                 linux::exit(not_executed(errno).complain(world, program));
             }
             refusal.write();
-            verbs::started(outcome).complain(world, b"");
+            started(outcome).complain(world, b"");
             linux::exit(exit::RUN_FAILED)
         }
         Err(_) => return NO_PROCESS.give(world),

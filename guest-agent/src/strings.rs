@@ -1,6 +1,6 @@
 //! The strings that a process is started with, read where the kernel has put them.
 
-use crate::bytes::{Buffer, same, split_once};
+use crate::slices::{same, split_once};
 use core::{
     ffi::{CStr, c_char},
     marker::PhantomData,
@@ -19,13 +19,6 @@ impl<'a> From<&'a CStr> for Text<'a> {
     }
 }
 
-impl<'a, const N: usize> From<&'a Buffer<N>> for Text<'a> {
-    /// A buffer's bytes, up to the first NUL: there always is one.
-    fn from(buffer: &'a Buffer<N>) -> Text<'a> {
-        Text(NonNull::from(buffer.padded()).cast(), PhantomData)
-    }
-}
-
 // SAFETY: a reference to immutable bytes.
 unsafe impl Sync for Text<'_> {}
 
@@ -34,6 +27,14 @@ impl<'a> Text<'a> {
     pub const fn new(text: &'a CStr) -> Text<'a> {
         // SAFETY: a string's pointer is not null.
         Text(unsafe { NonNull::new_unchecked(text.as_ptr().cast_mut()) }, PhantomData)
+    }
+
+    /// What these bytes begin with, up to the first NUL.
+    ///
+    /// # Safety
+    /// One of the bytes is a NUL.
+    pub(crate) unsafe fn up_to_nul(bytes: &'a [u8]) -> Text<'a> {
+        Text(NonNull::from(bytes).cast(), PhantomData)
     }
 
     /// The bytes before the NUL.

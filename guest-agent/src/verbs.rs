@@ -5,6 +5,7 @@ use crate::{
     args::{self, Request, Verb, Wrong},
     exit,
     name::Name,
+    outcome::{FAILED, started, stopped, told},
     pam::{self, Session},
     recctrl::{self, Outcome, Plugin},
     reply::{Line, Reply, write},
@@ -53,23 +54,12 @@ const NO_RECCTRL: Reply = Reply::new(
     exit::NO_RECCTRL,
     c"not inside PANDA, or PANDA runs without recctrl (start it with `-panda recctrl`)",
 );
-const FAILED: Reply = Reply::new(exit::FAILED, c"recctrl could not do it; PANDA's log says why");
 const NOT_UPSTREAM: Reply =
     Reply::new(exit::UNSUPPORTED, c"PANDA's own recctrl knows toggle and sessions only");
 const OTHER_VERSION: Reply =
     Reply::new(exit::UNSUPPORTED, c"recctrl speaks another protocol: copy its own recctrlu into the guest");
 const NO_EVENTS: Reply =
     Reply::new(exit::UNSUPPORTED, c"recctrl keeps no events (start it with `-panda recctrl:events=FILE`)");
-
-const STARTED: Reply = Reply::new(exit::OK, c"recording started");
-const STOPPED: Reply = Reply::new(exit::OK, c"recording ended");
-const UNCHANGED: Reply = Reply::new(exit::OK, c"no recording started or ended");
-const ALREADY_ON: Reply = Reply::new(exit::OK, c"a recording is on already");
-const NONE_ON: Reply = Reply::new(exit::OK, c"no recording ended");
-const ENDED_INSTEAD: Reply =
-    Reply::new(exit::FAILED, c"PANDA's own recctrl, which only toggles, has ended a recording");
-const MADE_SHORT_ONE: Reply =
-    Reply::new(exit::OK, c"no recording was on; PANDA's own recctrl, which only toggles, made one");
 
 /// Does what the arguments ask for; gives the code to exit with.
 pub fn main(world: &mut impl World, args: Strings<'_>, env: Strings<'_>) -> u8 {
@@ -129,32 +119,6 @@ fn there(plugin: Plugin) -> Reply {
         Plugin::Ours { .. } => OURS,
         Plugin::OtherVersion => OURS_IN_PART,
         Plugin::Upstream => UPSTREAM,
-    }
-}
-
-/// What there is to say of a start.
-pub(crate) fn started(outcome: Outcome) -> Reply {
-    match outcome {
-        Outcome::Unchanged => ALREADY_ON,
-        Outcome::Contrary => ENDED_INSTEAD,
-        outcome => told(outcome),
-    }
-}
-
-fn stopped(outcome: Outcome) -> Reply {
-    match outcome {
-        Outcome::Unchanged => NONE_ON,
-        Outcome::Contrary => MADE_SHORT_ONE,
-        outcome => told(outcome),
-    }
-}
-
-fn told(outcome: Outcome) -> Reply {
-    match outcome {
-        Outcome::Started => STARTED,
-        Outcome::Stopped => STOPPED,
-        Outcome::Unchanged => UNCHANGED,
-        _ => FAILED,
     }
 }
 

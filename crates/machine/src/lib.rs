@@ -2,7 +2,9 @@
 
 mod booted;
 mod disk;
+mod disk_error;
 mod format;
+mod formats;
 mod host;
 mod interrupt;
 pub mod life;
@@ -20,8 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::booted::{Console, PANIC, ssh_port};
-pub use self::disk::{Base, Below, DiskError, Hold};
-pub use self::format::{Format, Formats};
+pub use self::disk::{Base, Below, Hold};
+pub use self::disk_error::DiskError;
+pub use self::format::Format;
+pub use self::formats::Formats;
 pub use self::host::{NoMemory, NoSpace, available_memory, check_memory, check_space, free_space};
 pub use self::interrupt::{Interrupt, Listening};
 pub use self::life::ProcessError;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+mod class;
 mod decode;
 mod encode;
 mod entry;
@@ -14,10 +15,11 @@ mod tests;
 mod timeline;
 
 pub use check::{CheckError, Fault, Limits, check};
+pub use class::{Bucket, Class, Count};
 pub use encode::{encode, encode_header};
 pub use entry::{Call, Callsite, Direction, Entry, Event, Memory};
 pub use reader::{Data, Error, Reader, open};
 pub use recording::{Recording, RecordingError};
 pub use salvage::{Cut, SalvageError, Salvaged, default_name, salvage};
-pub use summary::{Bucket, Class, Count, End, Row, Summary, Traffic};
+pub use summary::{End, Row, Summary, Traffic};
 pub use target::{Target, UnknownTarget};

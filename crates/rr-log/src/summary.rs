@@ -3,8 +3,9 @@
 use std::io::{Read, Seek};
 
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::class::{Bucket, Class, Count};
 use super::entry::{Call, Callsite, Direction, EVENTS, Event};
 use super::reader::{Error, Reader};
 use super::timeline::Timeline;
@@ -45,15 +46,6 @@ pub enum End {
     },
 }
 
-/// How many entries, and their length in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Count {
-    /// Entries.
-    pub entries: u64,
-    /// Their length in the log in bytes, headers and all.
-    pub bytes: u64,
-}
-
 /// What devices moved: how many times, and how many bytes of payload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Traffic {
@@ -81,35 +73,6 @@ pub struct Row {
     /// How often.
     #[serde(flatten)]
     pub count: Count,
-}
-
-/// One stretch of the instruction count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Bucket {
-    /// Its first instruction.
-    pub from: u64,
-    /// Its entries, in the order of [`Class::ALL`].
-    #[serde(serialize_with = "by_name")]
-    pub classes: [Count; Class::ALL.len()],
-}
-
-/// What kinds of entries have to do with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// What the guest read from devices and clocks.
-    Input,
-    /// Interrupts, exceptions and requests to the CPU.
-    Interrupt,
-    /// Writes of devices into the guest's memory.
-    Dma,
-    /// Notes of disk transfers.
-    Disk,
-    /// Packets, and notes of a network card's transfers.
-    Network,
-    /// Notes of what went over serial ports.
-    Serial,
-    /// The rest: registers set from outside, changed address space, the end.
-    Machine,
 }
 
 impl Summary {
@@ -165,10 +128,6 @@ fn listed(rows: &[[Count; Callsite::COUNT as usize]; EVENTS.len()]) -> Vec<Row> 
     }
     list.sort_by_key(|row| std::cmp::Reverse(row.count.bytes));
     list
-}
-
-fn by_name<S: Serializer>(classes: &[Count; Class::ALL.len()], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_map(Class::ALL.iter().map(|class| class.name()).zip(classes))
 }
 
 impl Count {

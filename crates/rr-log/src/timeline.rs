@@ -1,6 +1,6 @@
 //! Counts entries over an instruction count whose end is not known beforehand.
 
-use super::summary::{Bucket, Class, Count};
+use super::class::{Bucket, Class, Count};
 
 /// Stretches of equal length, a power of two, that doubles whenever there would be too many of them.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod keep;
 mod layout;
 pub mod maint;
 mod options;
+mod plan;
 mod record;
 mod run;
 mod shown;

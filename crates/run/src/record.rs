@@ -15,7 +15,7 @@ use crate::error::{NAME_LENGTH, RecError};
 use crate::keep::{Kept, Run};
 use crate::layout::{EVENTS, OUTPUT};
 use crate::options::Options;
-use crate::run::Plan;
+use crate::plan::Plan;
 use crate::shown::Shown;
 use crate::subject::Subject;
 

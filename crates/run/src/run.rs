@@ -1,6 +1,5 @@
 //! One run of a machine: from PANDA's start until it has ended, with recordings or without.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
@@ -10,19 +9,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use files::last_lines;
 use machine::life::{self, Cut, Ended, Hook, Rules};
-use machine::{
-    Base, Interrupt, Outside, PANIC, PortForward, ProcessError, Reach, SavedState, shell, ssh_port,
-};
+use machine::{Base, Interrupt, Outside, PANIC, ProcessError, SavedState, shell, ssh_port};
 use panda_host::confine::Sandbox;
-use panda_host::{Panda, PluginSpec, RECCTRL};
+use panda_host::{PluginSpec, RECCTRL};
 use trace::PandaEnd;
 
-use crate::context::Context;
 use crate::error::RecError;
 use crate::events::{Bootstrap, Recorded, Story};
 use crate::layout::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG};
+use crate::plan::Plan;
 use crate::shown::Shown;
-use crate::subject::Subject;
 use crate::watch::Watch;
 
 /// A folder that is of no use after the run.
@@ -33,28 +29,6 @@ const HOOK_PATIENCE: Duration = Duration::from_secs(20);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often the files of the run are looked at even if nothing tells that they have changed, and what is free on the disk.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// What is to be run.
-#[derive(Debug)]
-pub(crate) struct Plan<'a> {
-    pub(crate) panda: &'a Panda,
-    pub(crate) recctrl: &'a Path,
-    pub(crate) recctrl_args: String,
-    pub(crate) plugins: &'a [PluginSpec],
-    pub(crate) subject: &'a Subject,
-    pub(crate) forwards: &'a [PortForward],
-    pub(crate) reach: Reach,
-    pub(crate) display: Option<&'a str>,
-    pub(crate) name: &'a str,
-    /// What the guest is to run; nothing when it is left to itself.
-    pub(crate) command: &'a [OsString],
-    pub(crate) boot_timeout: Duration,
-    pub(crate) timeout: Option<Duration>,
-    /// How many bytes each of its serial ports may say.
-    pub(crate) max_output: u64,
-    /// Where it happens.
-    pub(crate) context: Context<'a>,
-}
 
 /// What came of a run that recorded something.
 #[derive(Debug)]

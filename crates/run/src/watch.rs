@@ -15,7 +15,7 @@ use crate::bounds;
 use crate::context::Context;
 use crate::events::{Bootstrap, Story};
 use crate::layout::{CONSOLE, EVENTS, OUTPUT};
-use crate::run::Plan;
+use crate::plan::Plan;
 use crate::shown::Shown;
 
 /// Follows a run.
