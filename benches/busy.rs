@@ -1,4 +1,4 @@
-//! What becomes of a PANDA whose guest is never idle, with recctrl's kicks and without them, on the embedded PANDA and on
+//! What happens to a PANDA whose guest is never idle, with and without recctrl's kicks, on the embedded PANDA and on
 //! that of `$PANDA_PATH`: `scripts/bench busy [MINUTES [CYCLES [TIMES]]]` prints the tables.
 #![allow(clippy::disallowed_methods, reason = "the files are the bench's own")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
@@ -20,20 +20,20 @@ use testkit::checkout::home;
 use testkit::machine::{Lab, Plugin};
 use testkit::monitor::{Killed, Monitor};
 
-/// Machines that are left under load at the same time.
+/// Machines that run under load at the same time.
 const AT_ONCE: usize = 4;
 /// Recordings that one machine makes before they are replayed and removed: snapshots are large.
 const BATCH: u32 = 50;
 /// The piece of work that is repeated.
 const WORK: &str = "probe work 20";
 
-/// A PANDA, by the name that the tables have for it.
+/// A PANDA, by its name in the tables.
 struct Subject {
     name: &'static str,
     lab: Lab,
 }
 
-/// A machine that is left under load.
+/// A machine that runs under load.
 #[derive(Clone, Copy)]
 struct Try<'a> {
     subject: &'a Subject,
@@ -119,9 +119,9 @@ fn busy(lab: &Lab, dir: &TempDir, script: &str, arguments: &str) -> Killed {
 }
 
 impl Try<'_> {
-    /// Leaves the machine to itself for so long; after what time it hung, if it did.
+    /// Lets the machine run for this long; returns when it hung, if it did.
     fn soak(&self, time: Duration) -> Option<Duration> {
-        // A recording a minute: a longer one fills the disk.
+        // One recording per minute, because longer ones fill the disk.
         let script = match self.recorded {
             true => "while :; do recctrlu start soak; sleep 60; recctrlu stop; done",
             false => "while :; do sleep 60; done",
@@ -131,7 +131,7 @@ impl Try<'_> {
         let _panda = busy(&self.subject.lab, &dir, script, kick);
         let begun = Instant::now();
         let mut removed = 0;
-        // PANDA makes the socket a while after its start.
+        // PANDA creates the socket a while after its start.
         while !dir.path().join("monitor").exists() {
             sleep(Duration::from_millis(10));
         }
@@ -152,11 +152,11 @@ impl Try<'_> {
     }
 }
 
-/// Has a guest under load make `count` recordings; how many it made, how many of them replay, and how they ended.
+/// Makes a guest under load record `count` times; returns how many it made, how many replay, and how they ended.
 fn record(lab: &Lab, script: &str, count: u32) -> (usize, usize, Vec<Value>) {
     let dir = tempfile::tempdir().unwrap();
     let mut panda = busy(lab, &dir, script, "kick=y");
-    // A guest that ends no recording for so long has made all it will.
+    // A guest that ends no recording for this long will make no more.
     let (mut made, mut last) = (0, Instant::now());
     while made < count as usize && last.elapsed() < Duration::from_secs(300) {
         sleep(Duration::from_millis(100));
@@ -182,7 +182,7 @@ fn record(lab: &Lab, script: &str, count: u32) -> (usize, usize, Vec<Value>) {
     (made, replays.count(), all)
 }
 
-/// What recctrl tells of the recordings that have ended, but for the first few.
+/// recctrl's events for the recordings that have ended, except for the first few.
 fn ended(dir: &TempDir, skipped: usize) -> Vec<Value> {
     let events = fs::read_to_string(dir.path().join("events.jsonl")).unwrap_or_default();
     let events = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

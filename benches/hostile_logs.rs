@@ -1,6 +1,6 @@
-//! Hostile logs against `pandacap verify`: a real trace's log, changed in thousands of ways, half of them with digests
-//! that fit, and half of those such that PANDA gets to see them. Counts what becomes of each, and prints the seed of every one that PANDA dies of, and
-//! keeps its log in `target/hostile-logs`, because each run records anew.
+//! Hostile logs against `pandacap verify`: a real trace's log, mutated in thousands of ways. Half of the mutants have
+//! matching digests, and half of those are such that PANDA gets to see them. Counts the outcomes, and for each mutant
+//! that kills PANDA, prints its seed and keeps its log in `target/hostile-logs`, because each run records anew.
 //!
 //! usage: `scripts/bench hostile-logs [COUNT [SEED]]`; `$PANDACAP_TRIED` names another pandacap to try.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
@@ -32,11 +32,11 @@ use trace::{MANIFEST, log_name, snapshot_name};
 const BATCH: u64 = 25;
 /// How many run at once.
 const AT_ONCE: usize = 2;
-/// How long a replay of a fifth of a second may take. One that takes longer, say because the guest waits for an
-/// interrupt that is not in the log any more, is killed.
+/// The time limit for a replay that normally takes a fifth of a second. If it takes longer, for instance because the
+/// guest waits for an interrupt that is no longer in the log, it is killed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A real trace, and where mutants of it are made.
+/// A real trace, and the folder for its mutants.
 struct Original {
     folder: PathBuf,
     name: String,
@@ -83,7 +83,7 @@ fn main() {
     }
 }
 
-/// What became of a mutant, from what `verify` says.
+/// The outcome of a mutant, according to `verify`.
 fn classify(problem: &str) -> &'static str {
     let says = |word: &str| problem.contains(word);
     let heap = ["malloc", "free()", "corrupted", "munmap_chunk", "realloc", "stack smashing", "double free"];
@@ -105,7 +105,7 @@ fn classify(problem: &str) -> &'static str {
 }
 
 impl Original {
-    /// Records the shortest run that there is.
+    /// Records the shortest possible run.
     fn record(scratch: &Path) -> Original {
         let own = checkout::pandacap();
         let mut rec = Command::new(&own);
@@ -125,12 +125,12 @@ impl Original {
         Original { folder, name, manifest, log, ends, program, scratch: scratch.to_owned() }
     }
 
-    /// Makes a mutant in `folder`, every other one with the digest that fits.
+    /// Makes a mutant in `folder`, every other one with a matching digest.
     fn make(&self, seed: u64, which: u64, folder: &Path) {
         fs::create_dir(folder).unwrap();
         let mut random = Random::new(Random::new(seed).next() ^ which);
         let log = folder.join(log_name(&self.name));
-        // Every fourth is one that the check lets through, or there would be little left for PANDA to do.
+        // Every fourth must pass the check, or PANDA would get to see too few.
         let mut mutant = mutate(&self.log, &self.ends, &mut random);
         while which.is_multiple_of(4) && !self.passes(&mutant) {
             mutant = mutate(&self.log, &self.ends, &mut random);
@@ -142,7 +142,7 @@ impl Original {
                 serde_json::to_value(FileDigest::of(&log).unwrap()).unwrap();
         }
         fs::write(folder.join(MANIFEST), manifest.to_string()).unwrap();
-        // The rest is the original's, by name.
+        // The other files are links to the original's.
         for file in
             manifest["files"].as_object().unwrap().keys().filter(|file| **file != log_name(&self.name))
         {
@@ -158,7 +158,7 @@ impl Original {
         Reader::new(Cursor::new(log)).is_ok_and(|mut reader| check(&mut reader, &limits).is_ok())
     }
 
-    /// Verifies some mutants: what is wrong with each.
+    /// Verifies some mutants, and returns what is wrong with each.
     fn batch(&self, seed: u64, range: std::ops::Range<u64>) -> Vec<(u64, String)> {
         let place = tempfile::tempdir_in(&self.scratch).unwrap();
         let folders: Vec<PathBuf> =
@@ -189,7 +189,7 @@ impl Original {
     }
 }
 
-/// Waits for `verify`, and kills each PANDA of its that takes too long.
+/// Waits for `verify`, and kills each of its PANDAs that takes too long.
 fn wait(mut verify: Child) {
     let children = format!("/proc/{0}/task/{0}/children", verify.id());
     let mut seen: BTreeMap<i32, Instant> = BTreeMap::new();

@@ -18,7 +18,7 @@ use testkit::program::selection;
 
 /// Recordings made in one machine under load.
 const RECORDINGS: u32 = 100;
-/// The same for upstream's plugin, whose recordings do not replay.
+/// The same number for upstream's plugin, whose recordings do not replay.
 const UPSTREAMS_RECORDINGS: u32 = 20;
 /// Recordings with nested sessions.
 const NESTED: u32 = 20;
@@ -27,7 +27,7 @@ const CPUID_RUNS: u32 = 5;
 /// Recordings of the probe's `gap`, for each plugin.
 const GAPS: u32 = 5;
 
-/// Something for the guest to do meanwhile: processes that compute, list and fork.
+/// Load for the guest: processes that compute, list and fork.
 const LOAD: &str =
     "while :; do i=$((i+1)); done & while :; do ls -lR /proc/1 /bin >/dev/null; done & sleep 1\n";
 
@@ -88,14 +88,14 @@ fn span(gaps: &[Gap], figure: impl Fn(&Gap) -> u64) -> String {
 }
 
 fn gaps(lab: &Lab, plugin: Plugin) -> Vec<Gap> {
-    // Each under a name of its own, for the memory of those before it is still in the snapshot.
+    // Each under its own name, because the memory of earlier ones is still in the snapshot.
     let script = (0..GAPS).map(|n| format!("probe gap gap{n}\nsleep 1\n")).collect::<String>();
     let run = lab.run(&script, plugin, "");
     let gap = |n| Gap::of(run.dir.path(), &format!("gap{n}_00{n}"), &format!("gap{n}"));
     (0..GAPS).map(gap).collect()
 }
 
-/// How many recordings of one machine replay, of how many.
+/// How many of one machine's recordings replay.
 fn replaying(lab: &Lab, plugin: Plugin, count: u32) -> String {
     let once =
         "probe call -100 r >/dev/null; ls -l / /bin >/dev/null; probe call -100 r >/dev/null; sleep 0.1";
@@ -123,7 +123,7 @@ fn replays(lab: &Lab, run: &Run, wanted: u32) -> String {
     format!("{} of {wanted}", whole.count())
 }
 
-/// Nanoseconds with no plugin, upstream's and ours: machines in turn, the best of each.
+/// Nanoseconds without a plugin, with upstream's and with ours: machines take turns, and the best of each counts.
 fn cpuid(lab: &Lab) -> [f64; 3] {
     let mut best = [f64::INFINITY; 3];
     for _ in 0..CPUID_RUNS {
@@ -136,7 +136,7 @@ fn cpuid(lab: &Lab) -> [f64; 3] {
     best
 }
 
-/// How many of 50 hostile names did harm.
+/// How many of 50 hostile names caused harm.
 fn hostile(lab: &Lab) -> String {
     let dir = tempfile::tempdir().unwrap();
     let inside = dir.path().join("inside");

@@ -1,4 +1,5 @@
-//! How long whole runs take, and what is left of those that are cut short: `scripts/bench runs` prints the table.
+//! How long whole runs take, and what can be salvaged of those that are cut short. `scripts/bench runs` prints the
+//! table.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
 #![allow(clippy::unwrap_used, reason = "a figure that can't be measured is not printed")]
 
@@ -42,7 +43,7 @@ fn main() {
     println!("killed while recording, salvaged, replay to the end: {replayed} of {}", KILLS);
 }
 
-/// A login and a logout: how long the SSH server took to answer, and the bytes of the overlay.
+/// Logs in and out; returns how long the SSH server took to answer, and the bytes of the overlay.
 fn session(guest: &str, options: &[&str]) -> (Duration, u64) {
     let began = Instant::now();
     let mut machine = Machine::start(guest, &[&["--sessions", "--nrec", "1"], options].concat());
@@ -59,7 +60,7 @@ fn tiny() -> f64 {
     rounded(began.elapsed())
 }
 
-/// Seconds, to the hundredth.
+/// Seconds with two decimals.
 fn rounded(time: Duration) -> f64 {
     (time.as_secs_f64() * 100.0).round() / 100.0
 }

@@ -1,5 +1,5 @@
-//! Prints the matrix of docs/targets.md from real runs, on the embedded PANDA and on that of `$PANDA_PATH`; an argument
-//! picks the machines of one target.
+//! Measures the matrix of docs/targets.md in real runs, on the embedded PANDA and on that of `$PANDA_PATH`. An
+//! argument selects the machines of one target.
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints what it measures")]
 #![allow(clippy::unwrap_used, reason = "a measurement that unwraps fails where it should")]
@@ -38,7 +38,7 @@ fn main() {
                 foreign.agent_bytes(),
                 ours.made,
                 match ours {
-                    // The replay ends before it comes to the agent.
+                    // The replay ends before it reaches the agent.
                     Count { replayed: 0, exact: 0, .. } => "not seen".to_owned(),
                     Count { exact, made, .. } => format!("{exact} of {made}"),
                 },

@@ -1,17 +1,17 @@
-# What the scripts share that deal with Debian's packages; sourced, not run.
+# Functions for scripts that use Debian packages; sourced, not run.
 
-# Makes apt's lists whole: an index that cannot be had is an error, which apt by itself only warns of, and worth
-# another try, since mirrors are out of step with themselves for minutes. usage: apt_update [COMMAND BEFORE apt-get...]
+# Updates apt's package lists completely. An index that cannot be downloaded is an error, about which apt itself only
+# warns, and is retried, because mirrors can be inconsistent for minutes. usage: apt_update [COMMAND BEFORE apt-get...]
 apt_update() {
     for pause in 5 20 60 last; do
         "$@" apt-get update -qq -o APT::Update::Error-Mode=any -o Acquire::Retries=3 && return
-        [ "$pause" = last ] || { echo "apt-get update failed; again in $pause seconds" >&2; sleep "$pause"; }
+        [ "$pause" = last ] || { echo "apt-get update failed; trying again in $pause seconds" >&2; sleep "$pause"; }
     done
-    echo "apt's lists of packages are not whole: see above, and try later or with another mirror" >&2
+    echo "apt's package lists are incomplete: see above, and try again later or with another mirror" >&2
     return 1
 }
 
-# The sources of a Debian, from the mirror that this machine has for its own, else from Debian's.
+# Prints apt sources for a Debian release, using this machine's own mirror if it has one, else Debian's.
 # usage: debian_sources bookworm
 debian_sources() {
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -24,17 +24,17 @@ debian_sources() {
     done
 }
 
-# Has apt-get and apt-cache know the packages of Debian 12 for every architecture, whatever the system is: lists and
-# downloads are in target/apt, and nothing is installed. The tests' guests, and the compiler for their agents, come from
-# there: later releases have no kernel for i386. It is the release as it was made, without its updates, for the fewer
-# indexes there are, the fewer are out of step.
+# Makes apt-get and apt-cache use the packages of Debian 12 for every architecture, on any system: lists and downloads
+# are in target/apt, and nothing is installed. The tests' guests, and the compiler for their agents, come from there,
+# because later releases have no kernel for i386. Only the release itself is used, without updates: the fewer indexes,
+# the fewer can be inconsistent.
 # usage: bookworm_apt, from the checkout's folder
 bookworm_apt() {
     apt=$PWD/target/apt
     mkdir -p "$apt/lists" "$apt/cache" "$apt/sources.d"
     exec 9>"$apt/lock"
     flock 9
-    # what is installed may be of another release: nothing is
+    # the system's own packages may be of another release: pretend that none are installed
     : >"$apt/installed"
     debian_sources bookworm | sed '/^$/q; s/^\(Suites: [^ ]*\).*/\1/' >"$apt/sources.d/debian.sources"
     cat >"$apt/apt.conf" <<-END
@@ -49,7 +49,7 @@ bookworm_apt() {
 		Acquire::Languages "none";
 	END
     export APT_CONFIG="$apt/apt.conf"
-    # "whole" is there only while the lists are those of one update that did not fail anywhere
+    # the file "whole" exists only if the lists are from a single update that succeeded completely
     if [ -z "$(find "$apt/whole" -mtime -7 -print -quit 2>/dev/null)" ]; then
         rm -f "$apt/whole"
         apt_update || return

@@ -1,6 +1,6 @@
-//! Logs as an attacker would write them: a real one, changed where it may hurt.
+//! Logs as an attacker would write them: real logs, changed where it may hurt.
 
-/// A generator of numbers that a seed determines (SplitMix64).
+/// A seeded random number generator (SplitMix64).
 pub struct Random(u64);
 
 impl Random {
@@ -29,7 +29,7 @@ impl Random {
     }
 }
 
-/// An entry as it lies in the file.
+/// An entry as it is in the file.
 #[derive(Clone)]
 struct Raw {
     instructions: u64,
@@ -46,7 +46,7 @@ impl Raw {
     }
 }
 
-/// Numbers at which things go wrong.
+/// Numbers that tend to break things.
 const EDGES: [u64; 26] = [
     0,
     1,
@@ -76,7 +76,7 @@ const EDGES: [u64; 26] = [
     u64::MAX,
 ];
 
-/// The entries of a whole log, which `ends` says where they end.
+/// The entries of a complete log; `ends` says where each ends.
 fn entries(log: &[u8], ends: &[u64]) -> Vec<Raw> {
     let starts = std::iter::once(8).chain(ends.iter().copied());
     let entry = |(start, end): (u64, &u64)| {
@@ -87,7 +87,7 @@ fn entries(log: &[u8], ends: &[u64]) -> Vec<Raw> {
     starts.zip(ends).map(entry).collect()
 }
 
-/// The log of a mutant: the same for the same `random`.
+/// The log of a mutant, which `random` determines.
 pub fn mutate(log: &[u8], ends: &[u64], random: &mut Random) -> Vec<u8> {
     let mut list = entries(log, ends);
     let mut header = list.last().map_or(0, |last| last.instructions);
@@ -115,7 +115,7 @@ pub fn mutate(log: &[u8], ends: &[u64], random: &mut Random) -> Vec<u8> {
     out
 }
 
-/// One change; most leave a log that can be read.
+/// Makes one change; most leave a readable log.
 fn change(list: &mut Vec<Raw>, header: &mut u64, random: &mut Random) {
     let at = random.below(list.len() as u64) as usize;
     let instructions = list.get(at).map_or(0, |entry| entry.instructions);
@@ -164,7 +164,7 @@ fn field(body: &mut [u8], random: &mut Random) {
     }
 }
 
-/// An address: at an edge, in a guest's memory, or anywhere.
+/// An address at an edge, in a guest's memory, or anywhere.
 fn address(random: &mut Random) -> u64 {
     match random.below(4) {
         0 => random.pick(&EDGES),
@@ -174,7 +174,7 @@ fn address(random: &mut Random) -> u64 {
     }
 }
 
-/// How long what an entry brings is, and how long it says that it is: nearly always the same.
+/// The real length of an entry's data, and the length that it claims, which is nearly always the same.
 fn lengths(random: &mut Random) -> (u64, u64) {
     let len = match random.below(6) {
         0 => 0,
@@ -186,7 +186,7 @@ fn lengths(random: &mut Random) -> (u64, u64) {
     (len, if random.below(8) == 0 { random.pick(&EDGES) } else { len })
 }
 
-/// What a device did: any of PANDA's notes and calls, with its data.
+/// A device's action: any of PANDA's annotations and calls, with its data.
 fn call(random: &mut Random) -> Vec<u8> {
     let which = random.pick(&[0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 10, 11]);
     let mut body = vec![which];

@@ -1,4 +1,4 @@
-//! libFuzzer's door to [`pandacap_fuzz::hypercall`].
+//! The libFuzzer target for [`pandacap_fuzz::hypercall`].
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

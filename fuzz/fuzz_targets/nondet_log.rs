@@ -1,4 +1,4 @@
-//! libFuzzer's door to [`pandacap_fuzz::nondet_log`].
+//! The libFuzzer target for [`pandacap_fuzz::nondet_log`].
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

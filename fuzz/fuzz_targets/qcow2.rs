@@ -1,4 +1,4 @@
-//! libFuzzer's door to [`pandacap_fuzz::qcow2`].
+//! The libFuzzer target for [`pandacap_fuzz::qcow2`].
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

@@ -1,4 +1,4 @@
-//! libFuzzer's door to [`pandacap_fuzz::snapshot`].
+//! The libFuzzer target for [`pandacap_fuzz::snapshot`].
 #![cfg_attr(fuzzing, no_main)]
 
 #[cfg(fuzzing)]

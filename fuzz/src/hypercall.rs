@@ -1,8 +1,8 @@
-//! A stranger's guest.
+//! Input from a hostile guest.
 
 use protocol::{Name, Status, decode, identify};
 
-/// Whatever a guest has in its registers and its memory, what comes out of it is plain.
+/// For any registers and memory of a guest, the resulting names and messages are plain.
 pub fn hypercall(sent: [u64; 4], got: [u64; 4], memory: &[u8]) {
     assert_eq!(decode(sent).is_some(), sent[0] as u32 == protocol::MAGIC);
     identify(sent, got);

@@ -1,6 +1,6 @@
-//! What is held of every input that a stranger can make: each function panics where it does not hold.
+//! Properties that must hold for every untrusted input: each function panics if its property does not hold.
 //!
-//! `scripts/fuzz` runs them under libFuzzer; the tests here run them on random inputs and on changed good ones.
+//! `scripts/fuzz` runs them under libFuzzer; the tests here run them on random inputs and on mutated valid ones.
 
 #![allow(clippy::unwrap_used, reason = "what unwraps is what is held")]
 

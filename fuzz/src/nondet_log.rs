@@ -1,12 +1,12 @@
-//! A stranger's log.
+//! An untrusted log.
 
 use std::io::{Cursor, Read};
 
 use rr_log::Target;
 use rr_log::{Call, Callsite, Cut, Event, Limits, Reader, Summary, check, encode, encode_header};
 
-/// Any bytes, read as PANDA's log: no panic, no more memory than the log has bytes, what is salvaged is whole, and
-/// what passes the check for a PC with 256 MiB harms no PANDA.
+/// For any bytes read as PANDA's log: no panic, no more memory than the log has bytes, a salvaged log is complete,
+/// and a log that passes the check for a PC with 256 MiB cannot harm PANDA.
 pub fn nondet_log(log: &[u8]) {
     let Ok(mut reader) = Reader::new(Cursor::new(log)) else { return };
     let mut next = 8;
@@ -41,7 +41,7 @@ pub fn nondet_log(log: &[u8]) {
     }
 }
 
-/// What a replay must not meet, said anew.
+/// What a replay must not encounter, stated independently.
 fn harmless(event: &Event) {
     const MEMORY: u64 = 256 << 20;
     let inside = |address: u64, len: u64| {

@@ -1,11 +1,11 @@
-//! The bodies on random bytes, and on good inputs with a few bytes changed.
+//! Runs the fuzz targets on random bytes, and on valid inputs with a few bytes changed.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rr_log::Target;
 use rr_log::{Call, Callsite, Event, encode, encode_header};
 
-/// A log with an entry of every kind that a PC's has.
+/// A log with an entry of every kind that occurs on a PC.
 fn log() -> Vec<u8> {
     let (io, main) = (Callsite::new(4).unwrap(), Callsite::MAIN_LOOP);
     let mut log = Vec::new();
@@ -20,7 +20,7 @@ fn log() -> Vec<u8> {
     log
 }
 
-/// A qcow2 of version 3 with a backing file, whose format it says.
+/// A version 3 qcow2 that states its backing file's format.
 fn image() -> Vec<u8> {
     let mut image = vec![0; 104];
     image[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
@@ -33,12 +33,12 @@ fn image() -> Vec<u8> {
     image
 }
 
-/// A snapshot's beginning.
+/// The beginning of a snapshot.
 fn snapshot() -> Vec<u8> {
     b"QEVM\0\0\0\x03\x01\0\0\0\x02\x03ram\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\x10\x04".to_vec()
 }
 
-/// What there is in `good`, with bytes changed, cut or added; or anything at all.
+/// The inputs in `good` with bytes changed, removed or added; or arbitrary bytes.
 fn like(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let length = good.len();
     let changes = (vec((0..length, any::<u8>()), 0..4), 0..=length, vec(any::<u8>(), 0..64));

@@ -1,4 +1,4 @@
-//! `pandacap bootstrap`: what a folder becomes.
+//! `pandacap bootstrap`: how a folder is rendered.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -28,7 +28,7 @@ fn tree(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_example_that_new_makes_runs_as_it_is() {
+fn the_example_that_new_creates_runs_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let (example, out) = (dir.path().join("example"), dir.path().join("out"));
     pandacap(nowhere()).args(["bootstrap", "new"]).arg(&example).assert().success();
@@ -51,7 +51,7 @@ fn the_example_that_new_makes_runs_as_it_is() {
     );
     assert_eq!(fs::read_to_string(out.join("files/motd")).unwrap(), "Welcome. You are alice.\n");
 
-    // As in a container, but with a useradd that only tells, and without a script that changes this machine.
+    // As in a container, but with a fake useradd, and without a script that changes this machine.
     fs::remove_file(out.join("scripts/10_greet.sh")).unwrap();
     let useradd = dir.path().join("useradd");
     script(&useradd, "echo useradd \"$@\"");
@@ -67,7 +67,7 @@ fn the_example_that_new_makes_runs_as_it_is() {
 }
 
 #[test]
-fn what_is_wrong_in_a_folder_is_named_with_its_line_and_nothing_is_written() {
+fn an_error_in_a_folder_is_reported_with_its_line_and_nothing_is_written() {
     let wrong = [
         (
             "bootstrap.env.j2",
@@ -104,7 +104,7 @@ fn what_is_wrong_in_a_folder_is_named_with_its_line_and_nothing_is_written() {
 }
 
 #[test]
-fn no_link_in_a_strangers_folder_leads_out_of_it() {
+fn links_that_lead_out_of_a_bootstrap_folder_are_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     fs::create_dir(elsewhere.path().join("scripts")).unwrap();
     for file in ["secret", "scripts/10_a.sh"] {
@@ -125,14 +125,14 @@ fn no_link_in_a_strangers_folder_leads_out_of_it() {
     symlink(elsewhere.path(), dir.path().join("files")).unwrap();
     refused(&dir, "leads out of the bootstrap folder");
 
-    // Those within are as good as what they lead to.
+    // Links within the folder are treated like their targets.
     let dir = bootstrap(&[("shared/a", "the file"), ("files/x", "")]);
     symlink("../shared/a", dir.path().join("files/a")).unwrap();
     render(dir.path(), &[]).success().stdout(contains("==> files/a <==\nthe file"));
 }
 
 #[test]
-fn what_is_no_file_or_has_no_end_is_refused() {
+fn special_and_endless_files_are_refused() {
     let dir = bootstrap(&[("files/x", "")]);
     assert!(Process::new("mkfifo").arg(dir.path().join("files/pipe")).status().unwrap().success());
     refused(&dir, "not a plain file or folder");
@@ -150,7 +150,7 @@ fn what_is_no_file_or_has_no_end_is_refused() {
     let dir = bootstrap(&[("files/a", "")]);
     symlink(".", dir.path().join("files/loop")).unwrap();
     refused(&dir, "Too many levels of symbolic links");
-    // Few folders, and 65,536 ways through them.
+    // Few folders, but 65,536 paths through them.
     let dir = bootstrap(&[("files/0/x", "")]);
     for level in 0..16 {
         let folder = dir.path().join(format!("files/{level}"));
@@ -169,7 +169,7 @@ fn what_is_no_file_or_has_no_end_is_refused() {
     }
 }
 
-/// Neither shown nor made a folder or a disk.
+/// Rendering fails for `why`, and creates neither output, folder nor disk.
 fn refused(dir: &TempDir, why: &str) {
     let out = tempfile::tempdir().unwrap();
     let [folder, disk] = ["folder", "disk"].map(|name| out.path().join(name).to_str().unwrap().to_owned());
@@ -182,7 +182,7 @@ fn refused(dir: &TempDir, why: &str) {
 }
 
 #[test]
-fn the_same_folder_gives_the_same_disk_whoever_made_it_and_when() {
+fn the_same_folder_always_gives_the_same_disk() {
     let files = [("scripts/10_a.sh", "#!/bin/sh\n"), ("files/b", "b"), ("files/a/c", "c"), ("files/a/a", "")];
     let first = bootstrap(&files);
     let turned: Vec<_> = files.iter().rev().copied().collect();
@@ -206,5 +206,5 @@ fn the_same_folder_gives_the_same_disk_whoever_made_it_and_when() {
     assert!(check.success());
 
     fs::set_permissions(second.path().join("files/b"), fs::Permissions::from_mode(0o600)).unwrap();
-    assert_ne!(make(&second, "3").0.uuid, one.0.uuid, "another content is to be run again");
+    assert_ne!(make(&second, "3").0.uuid, one.0.uuid, "new content must be run again");
 }

@@ -20,14 +20,14 @@ pub fn configured(text: &str) -> TempDir {
     dir
 }
 
-/// `pandacap` in `dir`, with nothing of this machine's own configuration.
+/// `pandacap` in `dir`, without this machine's own configuration.
 fn pandacap(dir: &Path) -> Command {
     let mut command = Command::new(checkout::pandacap());
     command.current_dir(dir).env_clear().env("HOME", dir);
     command
 }
 
-/// Value and source of an option in `config show`; of a file, its name.
+/// Value and source of an option in `config show`; for a file, only its name.
 fn shown(command: &mut Command, option: &str) -> (String, String) {
     let output = command.output().unwrap();
     let origins: Value = serde_json::from_slice(&output.stdout)
@@ -56,7 +56,7 @@ fn the_command_line_wins_over_the_environment_over_the_file_over_the_default() {
     assert_eq!(environment(&mut show(&["rec", "--home", "/typed"])), is("/typed", "command line"));
     assert_eq!(shown(&mut show(&["trace", "inspect", "x"]), "buckets"), is("32", "default"));
 
-    // Another command's settings and other files' are not in the way.
+    // Settings of other commands and in other files are ignored.
     pandacap(dir.path()).args(["config", "show"]).assert().success().stdout(contains("pandacap.toml:4"));
     pandacap(dir.path())
         .args(["--config", "/dev/null", "config", "show"])
@@ -81,14 +81,14 @@ fn a_setting_is_used_as_if_it_had_been_typed() {
     };
     assert!(render(&[]).contains("\n12\n") && render(&[]).contains("10_a.sh"));
     assert!(!render(&["--for", "vm"]).contains("10_a.sh"));
-    // What is typed replaces a list, it does not add to it.
+    // A typed value replaces a list instead of adding to it.
     assert!(render(&["--set", "a=5"]).contains("\n50\n"));
     // A flag, in a command that prints JSON.
     pandacap(dir.path()).args(["config", "show"]).assert().success().stdout(contains("\"source\""));
 }
 
 #[test]
-fn a_setting_gives_way_to_what_contradicts_it() {
+fn a_setting_that_conflicts_with_the_command_line_is_ignored() {
     let dir = configured("[defaults.bootstrap.render]\ndisk = 'from-file'\n");
     fs::create_dir_all(dir.path().join("x/scripts")).unwrap();
     pandacap(dir.path()).args(["bootstrap", "render", "x", "--out", "o"]).assert().success();
@@ -96,7 +96,7 @@ fn a_setting_gives_way_to_what_contradicts_it() {
 }
 
 #[test]
-fn what_is_wrong_in_the_file_is_named_with_its_line() {
+fn an_error_in_the_file_is_reported_with_its_line() {
     let wrong = [
         ("[defaults.rec]\ntimeuot = 3\n", "pandacap.toml:2: rec has no option --timeuot"),
         ("[defaults]\n\n[defaults.recc]\nx = 1\n", "pandacap.toml:3: there is no command \"recc\""),
@@ -127,7 +127,7 @@ fn what_is_wrong_in_the_file_is_named_with_its_line() {
 }
 
 #[test]
-fn no_file_of_the_current_folder_is_read_unless_it_is_named() {
+fn files_in_the_current_folder_are_read_only_if_named() {
     let home = configured("[defaults]\nverbose = 1\n");
     let stranger = tempfile::tempdir().unwrap();
     let program = stranger.path().join("panda");
@@ -145,10 +145,10 @@ fn no_file_of_the_current_folder_is_read_unless_it_is_named() {
     let usual = contains(".config/pandacap/pandacap.toml:2");
     let note = contains("./pandacap.toml is not read");
     here(&["config", "show"]).assert().success().stdout(usual).stderr(note.clone());
-    // The XDG folder is a whole path, or it is none.
+    // A relative XDG folder is ignored.
     here(&["panda", "path"]).env("XDG_CONFIG_HOME", ".").assert().code(3).stderr(note.clone());
     here(&["verify", "."]).assert().code(4);
-    assert!(!stranger.path().join("ran").exists(), "a stranger's program was run");
+    assert!(!stranger.path().join("ran").exists(), "an untrusted program was run");
 
     let named = here(&["config", "show", "--config", "pandacap.toml"]).assert().success();
     named.stdout(contains(" pandacap.toml:4")).stderr(note.not());
@@ -169,7 +169,7 @@ fn completions_know_the_commands_and_their_options() {
 }
 
 #[test]
-fn there_is_no_colour_where_nobody_wants_it() {
+fn there_is_no_color_without_a_terminal_or_with_no_color() {
     let dir = tempfile::tempdir().unwrap();
     let escapes = |arguments: &[&str], variable: (&str, &str)| {
         // `script` gives it a terminal.

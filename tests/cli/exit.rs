@@ -1,4 +1,4 @@
-//! Exit codes and errors as programs meet them.
+//! Exit codes and errors as other programs see them.
 
 use std::fs;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn error(home: &Path, arguments: &[&str]) -> (i64, String, String) {
 }
 
 #[test]
-fn an_error_is_json_where_json_was_asked_for() {
+fn an_error_is_json_if_json_was_requested() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("wrong.toml");
     fs::write(&wrong, "[defaults.rec]\ntimeuot = 3\n").unwrap();
@@ -42,7 +42,7 @@ fn an_error_is_json_where_json_was_asked_for() {
         assert_eq!((found, &*word), (code, kind), "{arguments:?}: {message}");
         assert!(message.contains(said), "{arguments:?}: {message}");
     }
-    // Behind `--` it is the guest's, and help is help.
+    // After `--` the option is the guest's, and help stays help.
     let text = pandacap(dir.path()).args(["rec", "--name", "a/b", "--", "--json"]).output().unwrap();
     assert_eq!((text.status.code(), &*text.stdout), (Some(2), &b""[..]));
     let help = pandacap(dir.path()).args(["--json", "rec", "--help"]).assert().success();

@@ -1,4 +1,4 @@
-//! Guests where there is no PANDA: imported, listed, shrunk and removed.
+//! Guests without a PANDA: imported, listed, shrunk and removed.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,13 +11,13 @@ use predicates::str::contains;
 use serde_json::{Value, json};
 use testkit::program::pandacap;
 
-/// Runs a program that has to succeed.
+/// Runs a program that must succeed.
 fn run(program: &str, arguments: &[&str], dir: &Path) {
     let status = Command::new(program).args(arguments).current_dir(dir).status();
     assert!(status.unwrap_or_else(|error| panic!("{program}: {error}")).success(), "{program} {arguments:?}");
 }
 
-/// An ext4 image of 64 MiB in which 8 MiB were in use and are free again.
+/// An ext4 image of 64 MiB in which 8 MiB were used and then freed.
 fn image(dir: &Path) -> PathBuf {
     run("mke2fs", &["-q", "-t", "ext4", "disk.raw", "64M"], dir);
     let noise: Vec<u8> =
@@ -34,7 +34,7 @@ fn json(home: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn an_imported_image_is_listed_shrinks_and_goes() {
+fn an_imported_image_is_listed_shrunk_and_removed() {
     let dir = tempfile::tempdir().unwrap();
     let (home, image) = (dir.path().join("home"), image(dir.path()));
     let before = fs::read(&image).unwrap();
@@ -104,7 +104,7 @@ fn an_image_that_cannot_be_booted_is_refused_by_name_and_nothing_is_made() {
 }
 
 #[test]
-fn where_there_is_no_guest_it_is_said_how_to_make_one() {
+fn without_guests_the_message_says_how_to_make_one() {
     let dir = tempfile::tempdir().unwrap();
     pandacap(dir.path()).args(["guest", "ls"]).assert().success().stderr(contains("pandacap guest build"));
     pandacap(dir.path()).args(["guest", "shell", "x"]).assert().code(3).stderr(contains("pandacap guest ls"));
@@ -113,7 +113,7 @@ fn where_there_is_no_guest_it_is_said_how_to_make_one() {
 }
 
 #[test]
-fn a_digest_of_any_length_is_shown_and_does_not_fit() {
+fn a_digest_of_the_wrong_length_is_shown_but_does_not_match() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("guests/g");
     fs::create_dir_all(&folder).unwrap();
@@ -130,7 +130,7 @@ fn a_digest_of_any_length_is_shown_and_does_not_fit() {
 }
 
 #[test]
-fn a_damaged_guest_is_told_and_only_force_removes_it() {
+fn a_damaged_guest_is_reported_and_only_force_removes_it() {
     let dir = tempfile::tempdir().unwrap();
     let (home, image) = (dir.path().join("home"), image(dir.path()));
     pandacap(&home).args(["guest", "import", "mine", "--disk"]).arg(&image).assert().success();
@@ -148,7 +148,7 @@ fn a_damaged_guest_is_told_and_only_force_removes_it() {
 }
 
 #[test]
-fn an_imported_kernel_has_the_bytes_of_a_strangers_file_and_not_its_mode() {
+fn an_imported_kernel_keeps_the_bytes_but_not_the_mode() {
     let dir = tempfile::tempdir().unwrap();
     let (home, image, kernel) = (dir.path().join("home"), image(dir.path()), dir.path().join("kernel"));
     fs::write(&kernel, "a program").unwrap();
@@ -160,9 +160,9 @@ fn an_imported_kernel_has_the_bytes_of_a_strangers_file_and_not_its_mode() {
     };
     import(&kernel).success();
     let mode = fs::metadata(home.join("guests/mine/vmlinuz")).unwrap().mode();
-    assert_eq!(mode & 0o7133, 0, "mode {mode:o}: set-user-ID, executable, or open to everybody's writes");
+    assert_eq!(mode & 0o7133, 0, "mode {mode:o}: set-user-ID, executable or world-writable");
 
-    // Opening a pipe would wait for its other end.
+    // Opening a pipe would block until its other end is opened.
     fs::remove_dir_all(home.join("guests/mine")).unwrap();
     run("mkfifo", &["pipe"], dir.path());
     import(&dir.path().join("pipe")).code(1).stderr(contains("not a regular file"));

@@ -1,10 +1,10 @@
-//! What every command's `--help` says, as it is committed in `help/`.
+//! Compares every command's `--help` with its snapshot in `help/`.
 
 use testkit::checkout::root;
 use testkit::files::entries;
 use testkit::program::{nowhere, pandacap};
 
-/// What `--help` says of a command: what is its own, and what is every command's.
+/// A command's `--help`, split into its own part and that of every command.
 fn help(words: &[String]) -> (String, String) {
     let output = pandacap(nowhere()).env("COLUMNS", "100").args(words).arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
@@ -22,7 +22,7 @@ fn subcommands(help: &str) -> impl Iterator<Item = String> {
     names.filter(|name| !name.is_empty() && *name != "help").map(str::to_owned)
 }
 
-/// Every command that can be typed, by its words, with its own help.
+/// Every command, by its words, with its own help.
 fn commands(words: &[String], each: &mut dyn FnMut(&[String], &str)) {
     let (own, _) = help(words);
     each(words, &own);
@@ -32,7 +32,7 @@ fn commands(words: &[String], each: &mut dyn FnMut(&[String], &str)) {
 }
 
 #[test]
-fn the_help_of_every_command_is_the_one_that_is_committed() {
+fn the_help_of_every_command_matches_its_snapshot() {
     let folder = root().join("tests/cli/help");
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(&folder);
@@ -47,7 +47,7 @@ fn the_help_of_every_command_is_the_one_that_is_committed() {
     settings.bind(|| insta::assert_snapshot!("every-command", help(&[]).1));
     names.push("every-command.snap".to_owned());
     names.sort();
-    assert_eq!(entries(&folder), names, "the help of a command that is gone");
+    assert_eq!(entries(&folder), names, "a snapshot of a command that no longer exists");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn the_help_of_a_command_begins_with_its_own_options() {
 }
 
 #[test]
-fn the_help_tells_both_ways_to_record() {
+fn the_help_describes_both_ways_to_record() {
     let (own, _) = help(&["rec".to_owned()]);
     assert!(own.contains("With a command:") && own.contains("Without a command:"), "{own}");
 }

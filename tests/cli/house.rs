@@ -1,7 +1,7 @@
-//! The page on the architecture names every module that there is.
+//! Pages of the documentation that name parts of the code are up to date.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use testkit::checkout::root;
 
@@ -35,5 +35,32 @@ fn the_page_on_the_architecture_has_a_word_on_every_module() {
     let (_, section) = page.split_once("### `src/cli`\n").unwrap();
     for module in modules(&root().join("src/cli")) {
         assert!(section.contains(&format!("`{module}`")), "src/cli has {module}, and the page does not");
+    }
+}
+
+/// Every Rust source below a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        match path.is_dir() {
+            true => sources(&path, found),
+            false if path.extension().is_some_and(|extension| extension == "rs") => found.push(path),
+            false => {}
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_on_security_names_exists() {
+    let mut files = Vec::new();
+    for folder in ["tests", "crates", "plugin", "guest-agent"] {
+        sources(&root().join(folder), &mut files);
+    }
+    let code: Vec<String> = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let page = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let names =
+        page.split('`').filter(|quoted| quoted.contains("::") && !quoted.contains(char::is_whitespace));
+    for name in names.filter_map(|path| path.rsplit("::").next()) {
+        let item = if name == "tests" { "mod tests".to_owned() } else { format!("fn {name}()") };
+        assert!(code.iter().any(|file| file.contains(&item)), "there is no {name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Images from strangers: none opens a file but itself, whatever it says.
+//! Untrusted images: an image can open no file but itself.
 
 use std::fs;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use testkit::program::pandacap;
 const SECRET: &[u8] = b"what only the user may read";
 const MIB: usize = 1 << 20;
 
-/// A stranger's folder, a file that is none of theirs, and a home to import into.
+/// An attacker's folder, a file outside it, and a home to import into.
 struct Lab {
     dir: TempDir,
 }
@@ -34,12 +34,12 @@ impl Lab {
         self.dir.path().join(name)
     }
 
-    /// A qcow2 with this backing file, which need not be there.
+    /// A qcow2 with this backing file, which need not exist.
     fn backed(&self, name: &str, backing: &str, format: &str) -> PathBuf {
         let image = self.path("theirs").join(name);
         let mut create = Process::new("qemu-img");
         create.args(["create", "-q", "-u", "-f", "qcow2", "-b", backing, "-F", format]).arg(&image).arg("1M");
-        // Its own folder is where the backing file is looked for.
+        // Backing files are resolved relative to the image's folder.
         assert!(create.current_dir(self.path("theirs")).status().unwrap().success(), "{create:?}");
         image
     }
@@ -50,7 +50,7 @@ impl Lab {
         import.arg("--disk").arg(image).assert()
     }
 
-    /// Every command that takes an image refuses it, says why, and copies nothing.
+    /// Asserts that every command that takes an image refuses this one, says why, and copies nothing.
     fn refuse(&self, image: &Path, more: &[&str], why: &str) {
         let why = || contains(why.to_owned()).and(contains(image.file_name().unwrap().to_str().unwrap()));
         self.import(image, more).code(1).stderr(why());
@@ -62,7 +62,7 @@ impl Lab {
         }
     }
 
-    /// What is on the imported guest's disk; the guest is removed.
+    /// The content of the imported guest's disk; the guest is then removed.
     fn imported(&self) -> Vec<u8> {
         let disk = self.path("home/guests/g/disk.qcow2");
         let mut convert = Process::new("qemu-img");
@@ -74,7 +74,7 @@ impl Lab {
 }
 
 #[test]
-fn an_image_reads_no_file_of_the_host_by_its_backing_file() {
+fn an_image_cannot_read_host_files_through_a_backing_file() {
     let lab = Lab::new();
     let secret = lab.path("secret");
     let image = lab.backed("image", secret.to_str().unwrap(), "raw");
@@ -89,7 +89,7 @@ fn an_image_reads_no_file_of_the_host_by_its_backing_file() {
 }
 
 #[test]
-fn a_backing_file_beside_the_image_is_read_where_that_is_allowed() {
+fn a_backing_file_beside_the_image_is_read_if_allowed() {
     let lab = Lab::new();
     fs::rename(lab.path("secret"), lab.path("theirs/base")).unwrap();
     let image = lab.backed("image", "base", "raw");
@@ -98,7 +98,7 @@ fn a_backing_file_beside_the_image_is_read_where_that_is_allowed() {
     lab.import(&top, &["--allow-backing"]).success();
     assert!(lab.imported().starts_with(SECRET));
 
-    // A chain is as good as its worst link, and one without an end is none.
+    // Every file of the chain is checked, and an endless chain is refused.
     let unsaid = lab.backed("unsaid", "base", "raw");
     let mut bytes = fs::read(&unsaid).unwrap();
     let format = bytes.windows(4).position(|word| word == [0xe2, 0x79, 0x2a, 0xca]).unwrap();
@@ -110,7 +110,7 @@ fn a_backing_file_beside_the_image_is_read_where_that_is_allowed() {
 }
 
 #[test]
-fn an_image_makes_nobody_speak_over_the_network() {
+fn an_image_cannot_cause_network_connections() {
     let lab = Lab::new();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     server.set_nonblocking(true).unwrap();
@@ -120,19 +120,19 @@ fn an_image_makes_nobody_speak_over_the_network() {
         let image = lab.backed("image", &name, "raw");
         lab.refuse(&image, &[], "--allow-backing");
         lab.refuse(&image, &["--allow-backing"], "not a plain file name");
-        // As an argument it is a file that is not there.
+        // As an argument, it is a file that does not exist.
         lab.import(Path::new(&name), &[]).code(1).stderr(contains("No such file"));
     }
-    assert_eq!(server.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "somebody called");
+    assert_eq!(server.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "something connected");
 
-    // And such a name may be a file's.
+    // A file may also have such a name.
     fs::copy(lab.path("secret"), lab.path("theirs/nbd:x")).unwrap();
     lab.import(Path::new("nbd:x"), &[]).success();
     assert!(lab.imported().starts_with(SECRET));
 }
 
 #[test]
-fn an_image_reads_no_file_of_the_host_by_another_format() {
+fn an_image_cannot_read_host_files_through_another_format() {
     let lab = Lab::new();
     let secret = lab.path("secret");
     let descriptor = format!(
@@ -157,14 +157,14 @@ fn an_image_reads_no_file_of_the_host_by_another_format() {
 }
 
 #[test]
-fn a_raw_image_stays_raw_whatever_its_guest_writes_to_its_beginning() {
+fn a_raw_image_stays_raw_even_if_its_guest_writes_a_qcow2_header() {
     let lab = Lab::new();
     let image = lab.path("theirs/image");
     fs::write(&image, vec![1; MIB]).unwrap();
     lab.import(&image, &[]).success();
     assert!(lab.imported().starts_with(&[1; 512]));
 
-    // As a guest does with its disk: a header of another kind, with the secret below it.
+    // What a guest could do with its disk: write a header of another format, with the secret as its backing file.
     let evil = fs::read(lab.backed("evil", lab.path("secret").to_str().unwrap(), "raw")).unwrap();
     let mut disk = vec![1; MIB];
     disk[..evil.len()].copy_from_slice(&evil);
@@ -173,6 +173,6 @@ fn a_raw_image_stays_raw_whatever_its_guest_writes_to_its_beginning() {
     lab.refuse(&image, &["--format", "qcow2"], "--allow-backing");
     lab.import(&image, &["--format", "raw"]).success();
     assert_eq!(lab.imported(), disk);
-    // What was said once is known from then on.
+    // The decision is remembered.
     lab.refuse(&image, &[], "was raw before");
 }

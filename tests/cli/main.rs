@@ -1,4 +1,4 @@
-//! pandacap as its users meet it, where there is no PANDA: as a process.
+//! Tests of pandacap as a process, without a PANDA.
 
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]

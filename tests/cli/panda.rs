@@ -1,10 +1,10 @@
-//! `pandacap panda` where there is no PANDA yet.
+//! `pandacap panda` before a PANDA is installed.
 
 use predicates::str::contains;
 use testkit::program::pandacap;
 
 #[test]
-fn without_pip_the_error_names_the_package_that_brings_it() {
+fn without_pip_the_error_names_its_package() {
     let home = tempfile::tempdir().unwrap();
     let mut command = pandacap(home.path());
     command.env("PATH", home.path()).args(["panda", "install"]);

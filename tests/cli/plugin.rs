@@ -1,4 +1,4 @@
-//! `pandacap plugin` where there is no PANDA.
+//! `pandacap plugin` without a PANDA.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use predicates::str::contains;
 use testkit::program::{nowhere, pandacap};
 
 #[test]
-fn nothing_is_begun_over_somebodys_files_or_under_a_name_that_panda_cannot_load() {
+fn existing_files_and_names_that_panda_cannot_load_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let new = |arguments: &[&str]| {
         let mut new = pandacap(nowhere());

@@ -1,4 +1,4 @@
-//! `pandacap rec` where there is no PANDA.
+//! `pandacap rec` without a PANDA.
 
 use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;

@@ -1,4 +1,4 @@
-//! `scripts/setup` on systems that are pretended: their name, what is there, and what their apt offers.
+//! `scripts/setup` on fake systems: their name, what is installed, and what their apt offers.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use testkit::checkout::root;
 use testkit::files;
 
-/// What the script itself is made of.
+/// The tools that the script itself uses.
 const TOOLS: [&str; 13] =
     ["sh", "sed", "awk", "find", "sort", "tail", "head", "cat", "dirname", "env", "ls", "rm", "touch"];
 
-/// What is looked for on the path, and what it is there as where all is there.
+/// The tools that are looked up on the path.
 const COMMANDS: [&str; 9] =
     ["cc", "python3", "pip3", "dpkg-deb", "mke2fs", "debugfs", "qemu-img", "debootstrap", "ssh"];
 
@@ -22,7 +22,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// A bare one: apt, Rust and nothing else. Its apt offers `packages`, and `clang` is the release's own version.
+    /// A bare system: apt and Rust only. Its apt offers `packages`, and `clang` is the release's own version.
     fn bare(os: &str, packages: &str, clang: u32) -> Machine {
         let machine = Machine { dir: tempfile::tempdir().unwrap() };
         for folder in ["bin", "root/etc"] {
@@ -56,7 +56,7 @@ impl Machine {
         machine
     }
 
-    /// The same with everything there.
+    /// The same system with everything installed.
     fn whole(os: &str) -> Machine {
         let machine = Machine::bare(os, "", 14);
         for command in COMMANDS {
@@ -98,13 +98,13 @@ impl Machine {
         setup.output().unwrap()
     }
 
-    /// What apt-get was asked for, a line a time.
+    /// The calls of apt-get, one per line.
     fn asked(&self) -> Vec<String> {
         let asked = fs::read_to_string(self.path().join("asked")).unwrap_or_default();
         asked.lines().map(str::to_owned).collect()
     }
 
-    /// The packages that it was to install.
+    /// The packages that apt-get was to install.
     fn installed(&self) -> Vec<String> {
         let asked = self.asked();
         let Some(install) = asked.iter().find(|line| line.starts_with("install")) else { return Vec::new() };
@@ -115,7 +115,7 @@ impl Machine {
 
 const BOOKWORM: &str = "ID=debian\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\n";
 
-/// What is called the same everywhere.
+/// The packages that have the same name in every release.
 const COMMON: &str = "gcc libc6-dev python3-pip libpixman-1-0 libfdt1 libstdc++6 e2fsprogs qemu-utils debootstrap \
                       debian-archive-keyring openssh-client";
 
@@ -124,7 +124,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn a_bare_system_gets_what_its_release_calls_it() {
+fn a_bare_system_gets_the_packages_of_its_release() {
     for (os, clang, offered, named) in [
         (BOOKWORM, 14, "libglib2.0-0 libgnutls30 libclang1-14 libclang-common-14-dev libcapstone4", ""),
         (
@@ -158,7 +158,7 @@ fn a_bare_system_gets_what_its_release_calls_it() {
 }
 
 #[test]
-fn where_all_is_there_nothing_is_said_or_done() {
+fn nothing_is_installed_or_printed_if_nothing_is_missing() {
     for os in [BOOKWORM, "ID=fedora\nVERSION_ID=41\n"] {
         let machine = Machine::whole(os);
         let output = machine.setup();
@@ -182,11 +182,11 @@ fn a_libclang_without_its_headers_gets_the_headers_of_its_version() {
 }
 
 #[test]
-fn lists_that_cannot_be_had_whole_are_tried_again_and_then_not_used() {
+fn incomplete_package_lists_are_retried_and_then_not_used() {
     let machine = Machine::bare(BOOKWORM, COMMON, 14);
     let here = machine.path().display();
     machine.command("update", &format!("[ -e {here}/second ] || {{ touch {here}/second; exit 100; }}"));
-    // Not all is offered: that is told too.
+    // A package that apt does not offer is reported too.
     let output = machine.setup();
     assert_eq!(output.status.code(), Some(3));
     assert!(said(&output).contains("offers none of: libclang1-14t64 libclang1-14"), "{}", said(&output));
@@ -198,12 +198,12 @@ fn lists_that_cannot_be_had_whole_are_tried_again_and_then_not_used() {
     machine.command("update", "echo 'Mirror sync in progress?' >&2; exit 100");
     let output = machine.setup();
     assert_eq!(output.status.code(), Some(3));
-    assert!(said(&output).contains("not whole"), "{}", said(&output));
+    assert!(said(&output).contains("incomplete"), "{}", said(&output));
     assert_eq!(machine.installed(), Vec::<String>::new());
 }
 
 #[test]
-fn lists_without_the_releases_own_packages_are_fetched_though_nothing_is_missing() {
+fn lists_without_the_releases_own_packages_are_updated_even_if_nothing_is_missing() {
     let machine = Machine::whole(BOOKWORM);
     let lists = machine.path().join("root/var/lib/apt/lists");
     fs::remove_dir_all(&lists).unwrap();
@@ -214,7 +214,7 @@ fn lists_without_the_releases_own_packages_are_fetched_though_nothing_is_missing
 }
 
 #[test]
-fn on_a_system_that_it_does_not_know_it_says_what_each_purpose_needs() {
+fn on_an_unknown_system_setup_says_what_each_purpose_needs() {
     let machine = Machine::bare("ID=fedora\nVERSION_ID=41\n", COMMON, 14);
     let output = machine.setup();
     assert_eq!(output.status.code(), Some(3));

@@ -1,4 +1,4 @@
-//! Names and texts of strangers on their way to the terminal: they command nothing there.
+//! Untrusted names and text cannot control the terminal.
 
 use std::fs;
 use std::path::Path;
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use testkit::checkout;
 use testkit::program::pandacap;
 
-/// Clears the screen, sets the title, turns what follows around.
+/// Clears the screen, sets the title, reverses the text that follows.
 const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{202e}cod.exe";
 const SHOWN: &str = r"\u001b[2J\u001b]0;owned\u0007\u009b31m\u202ecod.exe";
 
-/// What a command writes to both outputs, which has nothing in it that commands a terminal.
+/// What a command writes to both outputs, after checking that nothing in it can control a terminal.
 fn said(home: &Path, arguments: &[&str]) -> String {
     let output = pandacap(home).args(arguments).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -22,7 +22,7 @@ fn said(home: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn no_name_in_a_strangers_folder_commands_the_terminal() {
+fn names_in_an_untrusted_folder_cannot_control_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let (home, evil) = (dir.path().join("home"), dir.path().join(EVIL));
     fs::create_dir(&evil).unwrap();
@@ -52,7 +52,7 @@ fn no_name_in_a_strangers_folder_commands_the_terminal() {
 }
 
 #[test]
-fn no_text_in_a_guests_manifest_commands_the_terminal_and_json_keeps_it() {
+fn text_in_a_guests_manifest_cannot_control_the_terminal_and_json_keeps_it() {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("guests/g");
     fs::create_dir_all(&folder).unwrap();
@@ -73,7 +73,7 @@ fn no_text_in_a_guests_manifest_commands_the_terminal_and_json_keeps_it() {
 }
 
 #[test]
-fn a_strangers_file_is_shown_as_it_is_to_a_program_and_escaped_on_a_terminal() {
+fn an_untrusted_file_is_verbatim_in_a_pipe_and_escaped_on_a_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("folder");
     fs::create_dir_all(folder.join("scripts")).unwrap();

@@ -1,4 +1,4 @@
-//! `pandacap trace` on logs that are made here.
+//! `pandacap trace` on logs that the tests write.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -36,7 +36,7 @@ fn log_of(dir: &TempDir, name: &str) -> PathBuf {
     dir.path().join(format!("{name}-rr-nondet.log"))
 }
 
-/// Leaves the log as SIGKILL does: no count in its header, and its end missing from `at` on.
+/// Truncates the log at `at`, and clears the count in its header, as after SIGKILL.
 pub fn tear(dir: &TempDir, at: usize) -> Vec<u8> {
     let mut log = fs::read(log_of(dir, "boot")).unwrap();
     log.truncate(at);
@@ -53,7 +53,7 @@ fn json(command: &[&str], path: &Path) -> Value {
 }
 
 #[test]
-fn inspect_says_what_came_in_from_where_and_when() {
+fn inspect_shows_what_came_in_from_where_and_when() {
     let dir = recording();
     let found = json(&["inspect", "--buckets", "10"], dir.path());
     assert_eq!(found["schema"], "pandacap.trace.inspect");
@@ -74,7 +74,7 @@ fn inspect_says_what_came_in_from_where_and_when() {
 }
 
 #[test]
-fn inspect_draws_the_time_line() {
+fn inspect_plots_the_timeline() {
     let dir = recording();
     let picture = dir.path().join("time.svg");
     let mut inspect = pandacap(nowhere());
@@ -100,7 +100,7 @@ fn a_recording_is_found_by_its_folder_its_log_or_its_name() {
 }
 
 #[test]
-fn what_is_no_log_is_refused_with_a_reason() {
+fn a_file_that_is_no_log_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(log_of(&dir, "folder")).unwrap();
     fs::write(log_of(&dir, "short"), "1234567").unwrap();
@@ -123,7 +123,7 @@ fn a_torn_recording_is_salvaged_beside_the_original() {
     assert_eq!(json(&["inspect"], dir.path())["end"]["state"], "broken");
 
     let salvaged = &json(&["salvage"], dir.path())["salvaged"];
-    // Instruction 800 lost one of its two inputs, and goes as a whole.
+    // Instruction 800 lost one of its two inputs, so all of it is dropped.
     assert_eq!(salvaged["instructions"], 799);
     assert_eq!(salvaged["kept_bytes"], LAST - 14);
     assert_eq!(fs::read(log_of(&dir, "boot")).unwrap(), torn);
@@ -176,8 +176,8 @@ fn salvage_overwrites_nothing_and_leaves_nothing_behind() {
     fs::write(log_of(&dir, "boot-salvaged"), "someone's").unwrap();
     refused(&dir, "choose another name with --out");
     let mut salvage = pandacap(nowhere());
-    salvage.args(["trace", "salvage", "--out", "mended"]).arg(dir.path().join("boot")).assert().success();
-    assert!(log_of(&dir, "mended").exists());
+    salvage.args(["trace", "salvage", "--out", "repaired"]).arg(dir.path().join("boot")).assert().success();
+    assert!(log_of(&dir, "repaired").exists());
 
     let dir = recording();
     tear(&dir, LAST);
@@ -186,13 +186,13 @@ fn salvage_overwrites_nothing_and_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_salvaged_log_has_the_bytes_of_a_strangers_log_and_not_its_mode() {
+fn a_salvaged_log_keeps_the_bytes_but_not_the_mode() {
     let dir = recording();
     tear(&dir, LAST + 2);
     fs::set_permissions(log_of(&dir, "boot"), fs::Permissions::from_mode(0o6777)).unwrap();
     json(&["salvage"], dir.path());
     let mode = fs::metadata(log_of(&dir, "boot-salvaged")).unwrap().mode();
-    assert_eq!(mode & 0o7133, 0, "mode {mode:o}: set-user-ID, executable, or open to everybody's writes");
+    assert_eq!(mode & 0o7133, 0, "mode {mode:o}: set-user-ID, executable or world-writable");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the documentation shows of commands that need no PANDA is what they say.
+//! The transcripts in the documentation match the output of commands that need no PANDA.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ fn block(page: &str, language: &str) -> String {
 }
 
 #[test]
-fn the_page_on_bootstrap_folders_shows_what_is_so() {
+fn the_page_on_bootstrap_folders_matches_the_output() {
     const PAGE: &str = "docs/guide/bootstrap.md";
     let dir = tempfile::tempdir().unwrap();
     let pandacap = |arguments: &[&str]| {
@@ -31,7 +31,7 @@ fn the_page_on_bootstrap_folders_shows_what_is_so() {
     expected.sort();
     assert_eq!(files(dir.path(), Path::new("lab")), expected);
     let made = pandacap(&["bootstrap", "render", "lab", "--disk", "lab.img"]);
-    // The same content gives the same disk, here and on the page.
+    // The same content gives the same disk as in the documentation.
     let disk = shown(PAGE, "pandacap bootstrap render lab --disk lab.img");
     assert_eq!(String::from_utf8(made).unwrap().trim_end(), disk);
 
@@ -53,7 +53,7 @@ fn files(root: &Path, folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_page_on_settings_shows_what_is_so() {
+fn the_page_on_settings_matches_the_output() {
     const PAGE: &str = "docs/guide/config.md";
     let dir = configured(&block(PAGE, "toml"));
     hold(PAGE, "pandacap config show -- rec --timeout 5 -- true", dir.path());
@@ -62,13 +62,13 @@ fn the_page_on_settings_shows_what_is_so() {
 }
 
 #[test]
-fn the_page_on_plugins_of_ones_own_shows_what_is_so() {
+fn the_page_on_new_plugins_matches_the_output() {
     let dir = tempfile::tempdir().unwrap();
     hold("docs/guide/plugin-new.md", "pandacap plugin new sightings", dir.path());
 }
 
 #[test]
-fn the_page_on_salvaging_shows_what_is_so() {
+fn the_page_on_salvaging_matches_the_output() {
     const PAGE: &str = "docs/guide/trace-salvage.md";
     let dir = recording();
     tear(&dir, LAST + 5);

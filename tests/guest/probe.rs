@@ -1,4 +1,4 @@
-//! A guest program for tests and benchmarks: raw hypercalls, exact marks in memory and in the log, and mischief.
+//! A guest program for tests and benchmarks: raw hypercalls, exact marks in memory and in the log, and bad calls.
 //!
 //! Compiled on its own by the harness: `rustc -O -C target-feature=+crt-static tests/guest/probe.rs`.
 
@@ -39,7 +39,7 @@ fn call(magic: u64, action: i32, first: u64, second: u64) -> [u64; 4] {
     [a, b, c, d]
 }
 
-/// Found in a snapshot by its text: how often the loop behind a start has gone round.
+/// How many turns the loop after a start has made; found in a snapshot by its text.
 #[repr(C, align(4096))]
 struct Mark {
     text: [u8; 32],
@@ -50,7 +50,7 @@ struct Mark {
 /// file does not hold it.
 const HALVES: [&[u8; 8]; 2] = [b"pandacap", b"-mark-of"];
 
-/// Starts with a toggle, counts turns of a loop, stops with a toggle, and reads a port again and again.
+/// Starts with a toggle, counts the turns of a loop, stops with a toggle, and keeps reading a port.
 ///
 /// Every 2-byte port read is in the log, and nothing else in this guest reads two bytes. The first one follows
 /// the start at once, the second one comes five instructions before the end of the stop's cpuid, and what comes
@@ -86,9 +86,9 @@ fn gap(name: &str) {
     println!("gap started={} stopped={} turns={turns}", started as i32, stopped as i32);
 }
 
-/// Nanoseconds of one cpuid that is nobody's hypercall, the loop around it taken off.
+/// Nanoseconds for one cpuid that is no hypercall, without the loop around it.
 ///
-/// The best of many short rounds, for whatever else the host does only makes a round longer.
+/// The best of many short rounds, because other load on the host only makes a round longer.
 fn cpuid(rounds: u64) {
     const TURNS: u64 = 100_000;
     let round = |body: fn()| {
@@ -116,7 +116,7 @@ fn cpuid(rounds: u64) {
     println!("cpuid ns={:.2}", with - without);
 }
 
-/// A generator of the same numbers for the same seed.
+/// A random number generator with a fixed seed.
 struct Dice(u64);
 
 impl Dice {
@@ -128,7 +128,7 @@ impl Dice {
     }
 }
 
-/// Names that climb, point elsewhere, are no text, are no names, and pointers that lead nowhere.
+/// Names with `..`, absolute paths, binary data and invalid characters, and invalid pointers.
 fn hostile_names(count: u64) {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for i in 0..count {
@@ -152,14 +152,14 @@ fn hostile_names(count: u64) {
     }
 }
 
-/// Maps memory anew and writes to each page of it.
+/// Maps new memory and writes to each page of it.
 fn touch(pages: usize) {
     let mut memory: Vec<u8> = Vec::with_capacity(pages << 12);
     memory.spare_capacity_mut().iter_mut().step_by(1 << 12).for_each(|byte| _ = byte.write(1));
     std::hint::black_box(&mut memory);
 }
 
-/// Forks a child that ends at once, and waits for its end.
+/// Forks a child that exits at once, and waits for it.
 fn bear() {
     // SAFETY: there is one thread; the child does nothing but end.
     unsafe {
@@ -184,7 +184,7 @@ fn compute(turns: u64) {
     }
 }
 
-/// Keeps the guest busy for ever, in every way at once: four processes.
+/// Keeps the guest busy forever, in every way at once: four processes.
 fn load() {
     extern "C" fn tick(_: i32) {}
     let loads: [fn(); 4] = [
@@ -210,7 +210,7 @@ fn load() {
     }
 }
 
-/// The same piece of work each time.
+/// Does a fixed amount of work.
 fn work(rounds: u64) {
     for _ in 0..rounds {
         compute(20_000);
@@ -263,13 +263,13 @@ fn main() {
             println!("flood {} calls in {} ms", number(3), begin.elapsed().as_millis());
         }
         Some("hostile-names") => hostile_names(number(2) as u64),
-        // mischief COUNT: any register values behind the magic
+        // mischief COUNT: random register values after the magic
         Some("mischief") => {
             let mut dice = Dice(88172645463325252);
             for _ in 0..number(2) {
                 let actions = [1000, 1001, 1004, -100, 100, 200, 7, dice.roll() as i32];
                 let action = actions[(dice.roll() % 8) as usize];
-                // starts cost a snapshot each: few of them
+                // each start costs a snapshot, so make few of them
                 let action = if matches!(action, -100 | 100) && dice.roll() % 50 != 0 { 200 } else { action };
                 hypercall(action, dice.roll() >> (dice.roll() % 64), dice.roll() >> (dice.roll() % 64));
             }

@@ -1,4 +1,4 @@
-//! The analyses in `examples/`, on replays of traces that are made here.
+//! The analyses in `examples/`, on replays of traces that the tests record.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 use testkit::machine::{Plugin, Run, lab};
 use testkit::plugin::example;
 
-/// A trace called `a`, in which the guest leaves a note and runs a program.
+/// A trace called `a`, in which the guest sends a message and runs a program.
 fn trace() -> Run {
     let script = "recctrlu start a; recctrlu message 'half way'; ls / >/dev/null; recctrlu stop";
     let run = lab().run(script, Plugin::Ours, "events=events.jsonl");
@@ -26,7 +26,7 @@ fn analyse(run: &Run, plugin: &str, result: &str) -> String {
 }
 
 #[test]
-fn coverage_accounts_for_every_instruction_of_a_trace_and_says_the_same_each_time() {
+fn coverage_accounts_for_every_instruction_and_is_the_same_each_time() {
     let run = trace();
     let text = analyse(&run, "coverage", "coverage.json");
     assert_eq!(text, analyse(&run, "coverage:out=again.json", "again.json"));
@@ -44,7 +44,7 @@ fn coverage_accounts_for_every_instruction_of_a_trace_and_says_the_same_each_tim
 }
 
 #[test]
-fn a_timeline_has_the_guests_calls_at_the_instruction_at_which_recctrl_saw_them() {
+fn a_timeline_has_the_guests_calls_at_recctrls_instruction_counts() {
     let run = trace();
     let text = analyse(&run, "timeline", "timeline.jsonl");
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -67,7 +67,7 @@ fn a_timeline_has_the_guests_calls_at_the_instruction_at_which_recctrl_saw_them(
 }
 
 #[test]
-fn an_example_says_what_is_wrong_with_its_arguments() {
+fn an_example_reports_invalid_arguments() {
     let run = trace();
     let refused = lab().replay_with(run.dir.path(), "a_000", &["-panda", "timeline:processes=perhaps"]);
     let said = fs::read_to_string(run.dir.path().join("replay.out")).unwrap();

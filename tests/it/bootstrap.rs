@@ -1,4 +1,4 @@
-//! Bootstrapping: what a real guest does with the disk that is made of a folder.
+//! Bootstrapping: what a real guest does with the disk that is made from a folder.
 
 use std::ffi::OsString;
 use std::fs;
@@ -82,7 +82,7 @@ fn a_guest_runs_each_disk_once_in_order_and_then_the_recorded_command() {
 }
 
 #[test]
-fn a_script_that_fails_ends_it_with_its_output_and_a_message() {
+fn a_failing_script_ends_the_bootstrap_with_its_output_and_a_message() {
     let ends = [
         ("exit 7", "20_bad.sh status 7"),
         ("kill -9 $$", "20_bad.sh status 137"),
@@ -105,7 +105,7 @@ fn a_script_that_fails_ends_it_with_its_output_and_a_message() {
 }
 
 #[test]
-fn an_environment_that_no_shell_can_read_is_a_failure_too() {
+fn an_invalid_environment_file_is_a_failure_too() {
     let source =
         bootstrap(&[("bootstrap.env", "A='open\n"), ("scripts/10_never.sh", "#!/bin/sh\necho never\n")]);
     let run = boot_disk(&source, "pandacap-bootstrap; echo status $?\n");
@@ -114,7 +114,7 @@ fn an_environment_that_no_shell_can_read_is_a_failure_too() {
 }
 
 #[test]
-fn without_the_disk_the_hook_does_nothing_and_says_nothing() {
+fn without_the_disk_the_hook_does_and_prints_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut panda = lab().booting(dir.path(), "pandacap-bootstrap; echo status $?\n", Plugin::Absent, "");
     install(dir.path());
@@ -138,7 +138,7 @@ fn a_command_needs_no_bootstrap_folder_and_a_guest_without_a_second_port_shows_i
 }
 
 #[test]
-fn a_disk_with_that_label_which_is_not_ours_is_not_run() {
+fn a_foreign_disk_with_the_same_label_is_not_run() {
     let dir = tempfile::tempdir().unwrap();
     let mut mke2fs = Process::new("/usr/sbin/mke2fs");
     mke2fs.args(["-q", "-F", "-t", "ext4", "-L", "bootstrap"]).arg(dir.path().join("disk")).arg("2M");
@@ -150,7 +150,7 @@ fn a_disk_with_that_label_which_is_not_ours_is_not_run() {
 #[test]
 fn rec_bootstraps_a_guest_and_records_a_command_in_it() {
     let source = bootstrap(&[
-        ("variables.toml", "who = \"nobody\"\n"),
+        ("variables.toml", "who = \"nina\"\n"),
         ("files/who.j2", "{{ who }}\n\n"),
         ("scripts/10_who.sh", "#!/bin/sh\ncp \"$BOOTSTRAP_FILES_DIR/who\" /who\n"),
     ]);
@@ -168,7 +168,7 @@ fn rec_bootstraps_a_guest_and_records_a_command_in_it() {
 }
 
 #[test]
-fn a_bootstrap_script_that_fails_ends_the_run_with_its_output() {
+fn a_failing_bootstrap_script_ends_the_run_with_its_output() {
     let source = bootstrap(&[("scripts/10_bad.sh", "#!/bin/sh\necho why it fails\nexit 7\n")]);
     let dir = tempfile::tempdir().unwrap();
     let image = bootstrapping(dir.path(), "sleep 600");
@@ -178,14 +178,14 @@ fn a_bootstrap_script_that_fails_ends_the_run_with_its_output() {
 }
 
 #[test]
-fn a_guest_without_the_hook_is_not_waited_for_and_a_wrong_setting_boots_nothing() {
+fn a_guest_without_the_hook_ends_the_run_and_a_wrong_setting_boots_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let image = image(dir.path(), "echo login:; sleep 600");
     rec(&image).args(["--", "true"]).assert().code(5).stderr(contains("does not run its bootstrap disk"));
-    let source = bootstrap(&[("variables.toml", "who = \"nobody\"\n")]);
+    let source = bootstrap(&[("variables.toml", "user = \"nina\"\n")]);
     let mut rec = rec(&image);
-    rec.arg("--bootstrap").arg(source.path()).args(["--set", "whom=alice"]);
-    rec.assert().code(1).stderr(contains("whom").and(contains("no such variable")));
+    rec.arg("--bootstrap").arg(source.path()).args(["--set", "usr=alice"]);
+    rec.assert().code(1).stderr(contains("usr").and(contains("no such variable")));
     assert_eq!(fs::read_dir(dir.path().join("traces")).unwrap().count(), 0);
     let mut tiny = pandacap(Path::new("/nowhere"));
     tiny.args(["rec", "--bootstrap"]).arg(source.path()).args(["--", "true"]);

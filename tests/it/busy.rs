@@ -1,4 +1,4 @@
-//! Guests that are never idle: PANDA's main loop gets its turns all the same.
+//! Guests that are never idle: PANDA's main loop runs nevertheless.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use testkit::plugin::in_c;
 use testkit::wait::until_said;
 
 #[test]
-fn a_guest_that_is_never_idle_locks_out_neither_monitor_nor_recordings() {
+fn a_busy_guest_locks_out_neither_the_monitor_nor_recordings() {
     let dir = tempfile::tempdir().unwrap();
     let script = "recctrlu start long; while :; do i=$((i+1)); done";
     let mut panda = lab().booting(dir.path(), script, Plugin::Ours, "events=events.jsonl");

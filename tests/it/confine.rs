@@ -1,4 +1,4 @@
-//! What PANDA may do on this machine, tried from outside and from within.
+//! What PANDA may do on this machine, tested from outside and from within.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use testkit::plugin::own;
 use testkit::program::{home, pandacap};
 
 const FOLDER: &str = "panda/0.1.1.5/x86_64-softmmu";
-/// Where the embedded PANDA has been built to look for a configuration.
+/// Where the embedded PANDA was built to look for its configuration.
 const CONFIGURATION: &str = "/home/andrew/git/panda/build/install/etc/panda/qemu.conf";
 
 /// A home like the shared one, whose PANDA looks for its configuration in `folder`; returns that file.
@@ -43,14 +43,14 @@ fn configured(folder: &Path) -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn a_configuration_where_panda_was_built_is_never_read() {
+fn configuration_in_pandas_build_paths_is_never_read() {
     let place = tempfile::tempdir().unwrap();
     let (own, file) = configured(place.path());
     let made = place.path().join("made");
     let chardev = format!("[chardev \"x\"]\n  backend = \"file\"\n  path = \"{}\"\n", made.display());
     for text in [chardev, "nonsense\n".to_owned()] {
         fs::write(&file, text).unwrap();
-        // Unconfined: where it is, it could not be read either.
+        // Unconfined, because a confined PANDA could not read it anyway.
         let pandacap = |home: &Path| {
             let mut pandacap = pandacap(home);
             pandacap.arg("--confine=off");
@@ -68,13 +68,13 @@ fn a_configuration_where_panda_was_built_is_never_read() {
 }
 
 #[test]
-fn a_replay_takes_firmware_neither_from_the_trace_nor_from_where_the_user_is() {
+fn a_replay_loads_no_firmware_from_the_trace_or_the_current_folder() {
     let dir = tempfile::tempdir().unwrap();
     let mut rec = pandacap(home());
     rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).args(["--", "true"]).assert().success();
     let trace = dir.path().join("t");
     for firmware in ["bios-256k.bin", "kvmvapic.bin", "linuxboot_dma.bin", "linuxboot.bin"] {
-        fs::write(trace.join(firmware), "not what PANDA's machine begins with").unwrap();
+        fs::write(trace.join(firmware), "not PANDA's firmware").unwrap();
     }
     for command in [&["verify", "."][..], &["replay", "."], &["replay", ".", "--plugin", "asid_instr_count"]]
     {
@@ -83,7 +83,7 @@ fn a_replay_takes_firmware_neither_from_the_trace_nor_from_where_the_user_is() {
 }
 
 #[test]
-fn the_doctor_warns_of_a_folder_where_others_can_put_what_panda_loads() {
+fn doctor_warns_about_build_paths_that_others_can_create() {
     let place = tempfile::tempdir().unwrap();
     let (own, _) = configured(&place.path().join("nosuch"));
     let warned = || pandacap(own.path()).arg("doctor").assert().success();
@@ -95,7 +95,7 @@ fn the_doctor_warns_of_a_folder_where_others_can_put_what_panda_loads() {
 }
 
 #[test]
-fn no_plugin_of_the_embedded_panda_has_its_libraries_searched_where_it_was_built() {
+fn the_embedded_pandas_plugins_search_no_libraries_in_build_paths() {
     let plugins = home().join(FOLDER).join("panda/plugins");
     let mut count = 0;
     for entry in fs::read_dir(plugins).unwrap() {
@@ -122,7 +122,7 @@ fn hostile() -> &'static Path {
     })
 }
 
-/// What a hostile plugin finds on the machine around it, and tells of it.
+/// The targets that a hostile plugin tries to reach, and its results.
 struct Prey {
     dir: TempDir,
     argument: String,
@@ -152,7 +152,7 @@ impl Prey {
         Prey { dir, argument, _listeners: (tcp, unix, abstracted) }
     }
 
-    /// `pandacap` where the user is, with the plugin for what has `--plugin`.
+    /// `pandacap` in the user's folder, with the plugin for commands that have `--plugin`.
     fn pandacap(&self, mode: &str, arguments: &[&str]) -> assert_cmd::Command {
         let work = self.dir.path().join("cwd");
         fs::create_dir_all(&work).unwrap();
@@ -168,7 +168,7 @@ impl Prey {
     }
 }
 
-/// What the plugin has tried, and whether it worked.
+/// What the plugin tried, and whether it worked.
 fn tries(folder: &Path, from: &[&str]) -> BTreeMap<String, bool> {
     let mut tries = BTreeMap::new();
     for from in from {
@@ -189,7 +189,7 @@ fn that_worked(tries: &BTreeMap<String, bool>) -> Vec<&str> {
 }
 
 #[test]
-fn a_plugin_that_turns_on_its_user_gets_nowhere_in_a_replay() {
+fn a_hostile_plugin_is_confined_in_a_replay() {
     let prey = Prey::new();
     prey.record("auto", &[]);
     let trace = prey.dir.path().join("t");
@@ -201,7 +201,7 @@ fn a_plugin_that_turns_on_its_user_gets_nowhere_in_a_replay() {
     let both = ["load", "block"];
     let confined = replay("require", &format!("{},from=block", prey.argument), &both);
     assert_eq!(that_worked(&confined), [""; 0]);
-    // PANDA, free to fork in a callback, hangs: its own threads hold locks.
+    // An unconfined PANDA that forks in a callback hangs, because its own threads hold locks.
     let free = replay("off", &prey.argument, &["load"]);
     let worked = that_worked(&free).len();
     println!("{} tries in a replay: 0 worked; of {} unconfined ones {worked}", confined.len(), free.len());
@@ -210,14 +210,14 @@ fn a_plugin_that_turns_on_its_user_gets_nowhere_in_a_replay() {
 }
 
 #[test]
-fn a_plugin_that_turns_on_its_user_gets_in_a_recording_what_was_asked_for() {
+fn a_hostile_plugin_in_a_recording_gets_only_what_was_requested() {
     let prey = Prey::new();
     for options in [&[][..], &["--nic", "e1000", "--port-fwd", "22:0"]] {
         let argument = format!("{},from=block", prey.argument);
         let arguments = [&["--plugin", &argument], options].concat();
         prey.record("require", &arguments);
         let trace = prey.dir.path().join("t");
-        // Its work folder is the trace in the making, and not yet called so.
+        // Its working folder is the unfinished trace, which does not have its final name yet.
         assert_eq!(that_worked(&tries(&trace, &["load", "block"])), [""; 0], "{options:?}");
         let manifest = fs::read(trace.join("manifest.json")).unwrap();
         let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();

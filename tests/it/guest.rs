@@ -1,4 +1,4 @@
-//! Guests: the tiny one made, and kept warm.
+//! Guests: building the tiny guest, and warm starts.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn json(home: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn two_first_runs_at_once_make_one_tiny_guest() {
+fn two_concurrent_first_runs_make_one_tiny_guest() {
     let dir = tempfile::tempdir().unwrap();
     let home = own_home(dir.path());
     fs::remove_dir_all(home.join("guests/tiny")).unwrap();
@@ -32,7 +32,7 @@ fn two_first_runs_at_once_make_one_tiny_guest() {
 }
 
 #[test]
-fn a_dry_run_boots_no_machine_to_make_a_state_that_fits() {
+fn a_dry_run_boots_no_machine_to_make_a_warm_state() {
     let dir = tempfile::tempdir().unwrap();
     let home = own_home(dir.path());
     let warm = home.join("guests/tiny/warm");
@@ -44,7 +44,7 @@ fn a_dry_run_boots_no_machine_to_make_a_state_that_fits() {
 }
 
 #[test]
-fn a_warm_guest_takes_any_command_and_a_state_that_does_not_fit_is_never_used() {
+fn a_warm_guest_runs_any_command_and_an_outdated_state_is_never_used() {
     let dir = tempfile::tempdir().unwrap();
     let home = own_home(dir.path());
     assert_eq!(json(&home, &["guest", "warm", "tiny"])["made"], true);
@@ -66,7 +66,7 @@ fn a_warm_guest_takes_any_command_and_a_state_that_does_not_fit_is_never_used() 
     assert_eq!(rec("cold", &["--cold"], &odd), (false, expected.into_bytes()));
     assert!(!rec("more-memory", &["--mem", "300"], &["true"]).0, "a state of another machine was used");
 
-    // Under the name that would fit now: with another content of what it depends on there is another name.
+    // Under the name that would fit now, because the name changes with everything that the state depends on.
     let warm = home.join("guests/tiny/warm");
     let state = fs::read_dir(&warm).unwrap().next().unwrap().unwrap().path();
     fs::rename(&state, warm.join("0123456789abcdef")).unwrap();

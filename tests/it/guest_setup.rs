@@ -1,4 +1,4 @@
-//! What a guest records by itself: logins as it is built, and what `recctrlu-setup` sets up and takes back.
+//! What a guest records by itself: logins as built, and what `recctrlu-setup` sets up and removes.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ fn a_login_over_ssh_is_one_verified_trace_cold_and_warm() {
 }
 
 #[test]
-fn the_users_whose_sessions_are_recorded_can_be_chosen_and_none_be_left() {
+fn the_users_to_record_can_be_chosen_and_the_setup_removed() {
     let mut machine = Machine::start(warm_debian(), &["--sessions", "--nrec", "4"]);
     assert_eq!(machine.run("root", "recctrlu-setup list"), "pam sshd\n");
     assert_eq!(machine.recorded(1), ["root_session"]);
@@ -41,9 +41,9 @@ fn the_users_whose_sessions_are_recorded_can_be_chosen_and_none_be_left() {
 }
 
 #[test]
-fn a_user_who_forges_pams_variables_is_recorded_under_the_own_name() {
+fn a_user_who_forges_pam_variables_is_recorded_under_their_real_name() {
     let mut machine = Machine::start(warm_debian(), &["--sessions", "--nrec", "2"]);
-    // Some distributions have it so.
+    // Some distributions configure PAM like this.
     machine.run(
         "root",
         "sed -i '1i session required pam_env.so user_readenv=1' /etc/pam.d/sshd
@@ -56,7 +56,7 @@ fn a_user_who_forges_pams_variables_is_recorded_under_the_own_name() {
     assert_eq!(machine.recorded(1), ["panda_session"]);
 }
 
-/// What there is to set up, and a note of the files as they are.
+/// Creates what can be set up, and records the state of the files.
 const OWN: &str = r#"
 cat >/etc/systemd/system/demo.service <<END
 [Service]
@@ -90,11 +90,11 @@ sh /files >/before
 "#;
 
 #[test]
-fn services_are_recorded_from_start_to_stop_until_that_is_taken_back() {
+fn services_are_recorded_from_start_to_stop_until_removed() {
     let mut machine = Machine::start(warm_debian(), &[]);
     machine.run("root", OWN);
 
-    // However it ends, and no recording but its own.
+    // However the service ends, and only its own recording.
     machine.run("root", "recctrlu-setup service demo && systemctl start demo && systemctl stop demo.service");
     assert_eq!(machine.recorded(1), ["demo"]);
     machine.run("root", "systemctl start demo && systemctl kill -s KILL demo");
@@ -103,7 +103,7 @@ fn services_are_recorded_from_start_to_stop_until_that_is_taken_back() {
     let status = machine.run("root", &format!("recctrlu start mine && {during} && recctrlu stop"));
     assert!(status.contains("recording: yes"), "{status}");
     assert_eq!(machine.recorded(1), ["mine"]);
-    // What is taken back while it runs ends with that.
+    // Removing the setup of a running service ends its recording.
     machine.run("root", "systemctl start demo && recctrlu-setup remove service demo");
     assert_eq!(machine.recorded(1), ["demo"]);
     let status = machine.run("root", "systemctl is-active demo; systemctl restart demo; recctrlu status");
@@ -130,19 +130,19 @@ fn services_are_recorded_from_start_to_stop_until_that_is_taken_back() {
     machine.traced(&[&["demo_000", "demo_001", "mine_002", "demo_003"][..], &early].concat());
 }
 
-/// Has cron run its jobs very soon, and waits for both.
+/// Makes cron run its jobs soon, and waits for both.
 const JOBS: &str = "cd /tmp; date -s \"$(date +%H:%M):58\" >/dev/null; systemctl start cron
     for wait in $(seq 700); do [ ! -s wanted ] || [ ! -s other ] || break; sleep 0.1; done
     systemctl stop cron; cat wanted other; rm wanted other";
 
 #[test]
-fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
+fn shells_and_jobs_are_recorded_until_removed() {
     let mut machine = Machine::start(warm_debian(), &[]);
     machine.run("root", OWN);
     // Sessions are not counted in this run.
     machine.run("panda", "true");
 
-    // As programs do that change the file themselves.
+    // As programs do that change the file directly.
     let locked = "cp /etc/passwd /tmp; printf $$ >/etc/passwd.lock
         recctrlu-setup shell panda 2>/dev/null; echo $?
         rm /etc/passwd.lock; cmp /tmp/passwd /etc/passwd && recctrlu-setup list";
@@ -154,7 +154,7 @@ fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
     let seen = machine.interactive("panda", "shopt login_shell\nexit\n");
     assert!(seen.contains("login_shell    \ton"), "{seen}");
     assert_eq!(machine.recorded(1), ["panda_shell"]);
-    // A line that is cut ends what it ran.
+    // A broken connection ends the command it ran.
     let mut cut =
         machine.ssh("panda", &["-tt"], "").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     cut.stdin.as_mut().unwrap().write_all(b"sleep 1000\n").unwrap();
@@ -180,12 +180,12 @@ fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
         ("pam nosuch", "PAM has no service \"nosuch\""),
         ("shell nobody2", "/etc/passwd has no user \"nobody2\""),
         ("service nosuch", "systemd has no service \"nosuch\""),
-        ("cron panda nosuch", "no job of panda's has \"nosuch\" in its line"),
-        ("cron panda t", "several jobs of panda's have \"t\" in their lines"),
+        ("cron panda nosuch", "no job of panda has \"nosuch\" in its line"),
+        ("cron panda t", "several jobs of panda have \"t\" in their lines"),
         ("cron ann job", "the user \"ann\" has no crontab"),
         ("rc nosuch", "there is no /etc/init.d/nosuch"),
-        ("shell ../x", "\"../x\" is no name that can be set up; `recctrlu-setup help` shows how"),
-        ("cron panda odd", "is no shell that can be set up"),
+        ("shell ../x", "\"../x\" is not a valid name; see `recctrlu-setup help`"),
+        ("cron panda odd", "cannot be set up: it must be a plain path"),
         ("remove shell panda", "the shell of \"panda\" is not set up"),
     ] {
         let said = machine.fail("root", &format!("recctrlu-setup {arguments}"));
@@ -203,7 +203,7 @@ fn shells_and_jobs_are_recorded_until_that_is_taken_back() {
     machine.traced(&["panda_shell_000", "panda_shell_001", "panda_shell_002", "mine_003", "wanted_004"]);
 }
 
-/// Sets up all that there is without systemd, uses it, and takes it back.
+/// Sets up everything that works without systemd, uses it, and removes it.
 const SMALL: &str = r#"
 mkdir -p /etc/pam.d /etc/init.d /var/spool/cron/crontabs
 echo 'root:x:0:0:root:/root:/bin/sh' >/etc/passwd
@@ -215,7 +215,7 @@ cp -a /etc /var /tmp
 
 # As busybox does while it changes the file.
 : >/etc/passwd+
-recctrlu-setup shell root 2>/dev/null && echo 'changed under somebody'
+recctrlu-setup shell root 2>/dev/null && echo 'changed without the lock'
 rm /etc/passwd+
 cmp /tmp/etc/passwd /etc/passwd
 
@@ -233,7 +233,7 @@ diff -r /tmp/etc /etc && crontab -l | diff /tmp/var/spool/cron/crontabs/root - &
 "#;
 
 #[test]
-fn busybox_is_enough_and_without_recctrl_everything_just_runs() {
+fn busybox_is_enough_and_without_recctrl_everything_still_runs() {
     let story = [
         "pam --users ann login",
         "shell root",

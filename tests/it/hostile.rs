@@ -1,4 +1,4 @@
-//! Recordings that a stranger changed: PANDA does not get to see what could harm it.
+//! Manipulated recordings: PANDA never sees what could harm it.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,10 @@ use rr_log::{Call, Callsite, Event, Memory, Reader, encode};
 use serde_json::Value;
 use testkit::program::{home, pandacap, recorded};
 
-/// Replaces a file of the trace, with the digest that fits.
+/// Replaces a file of the trace, and updates its digest.
 fn replace(trace: &Path, file: &str, content: &[u8]) {
     let (path, manifest) = (trace.join(file), trace.join("manifest.json"));
-    // It may be a link to the file that it replaces.
+    // It may be a link to the original file.
     fs::remove_file(&path).unwrap();
     fs::write(&path, content).unwrap();
     let mut changed: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn replace(trace: &Path, file: &str, content: &[u8]) {
     fs::write(&manifest, changed.to_string()).unwrap();
 }
 
-/// The log with one more entry behind its first.
+/// The log with one more entry after its first.
 fn with_entry(log: &[u8], event: Event) -> Vec<u8> {
     let first = Reader::new(std::io::Cursor::new(log)).unwrap().next().unwrap().unwrap();
     let (before, after) = log.split_at(first.end() as usize);
@@ -33,11 +33,11 @@ fn with_entry(log: &[u8], event: Event) -> Vec<u8> {
 }
 
 #[test]
-fn a_log_that_would_have_panda_write_elsewhere_is_refused_before_panda_sees_it() {
+fn a_log_that_would_make_panda_write_elsewhere_is_refused_before_panda_sees_it() {
     let (_dir, trace) = recorded(&["true"]);
     let log = fs::read(trace.join("t-rr-nondet.log")).unwrap();
     let calls = [
-        // A PANDA that is given these dies of SIGSEGV.
+        // These kill PANDA with SIGSEGV.
         (Call::MemoryUnmap { address: 0xfec0_0000, len: 2 << 20 }, "0xfec00000"),
         (Call::MemoryUnmap { address: 0, len: 2 << 20 }, "writes 2097152 bytes to 0x0"),
         (Call::MemoryWrite { address: 0xfec0_0000, len: 8 }, "0xfec00000"),
@@ -58,14 +58,14 @@ fn a_log_that_would_have_panda_write_elsewhere_is_refused_before_panda_sees_it()
     replace(&trace, "t-rr-nondet.log", &with_entry(&log, Event::InterruptRequest(0x80)));
     let refused = pandacap(home()).arg("verify").arg(&trace).assert().code(4);
     refused.stderr(contains("unknown interrupt request (0x80)"));
-    // A log that merely is another's is PANDA's to judge.
+    // A valid log of another recording is left for PANDA to judge.
     replace(&trace, "t-rr-nondet.log", &with_entry(&log, Event::Input4(7)));
     pandacap(home()).arg("verify").arg(&trace).assert().code(4).stderr(contains("detect_infinite_loops"));
 }
 
 #[test]
-fn a_plugin_that_fails_is_blamed_and_not_the_recording() {
-    // Long enough for PANDA's main loop to hear a plugin that ends the replay.
+fn a_failing_plugin_is_blamed_instead_of_the_recording() {
+    // Long enough for PANDA's main loop to notice a plugin that ends the replay.
     let (dir, trace) = recorded(&["sh", "-c", "seq 100000 | md5sum"]);
     let replay = |plugin: &str| {
         let mut replay = pandacap(home());
@@ -100,7 +100,7 @@ fn a_plugin_that_fails_is_blamed_and_not_the_recording() {
         .code(2)
         .stderr(blames("plugin osi (which asidstory needs) did not load: it has to know"));
     replay("syscalls2").code(2).stderr(blames("name it with --os"));
-    // PANDA's own, which ends the replay where it is told to.
+    // One of PANDA's own, which ends the replay at a given point.
     replay("memsavep:instrcount=100000,size=4096").code(1).stderr(blames("a plugin ended the replay"));
     let mut verify = pandacap(home());
     verify.arg("verify").arg(&trace).assert().success();

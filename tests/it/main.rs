@@ -1,4 +1,4 @@
-//! pandacap as its users meet it: as a process, on a real PANDA.
+//! Tests of pandacap as a process, on a real PANDA.
 
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::print_stdout, reason = "shown where a test fails")]

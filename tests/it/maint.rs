@@ -25,7 +25,7 @@ fn on_image(image: &Path, file: &str) -> String {
 }
 
 #[test]
-fn what_is_changed_is_on_the_image_afterwards_and_the_console_is_the_terminal() {
+fn changes_are_written_to_the_image_and_the_console_is_on_the_terminal() {
     let (_dir, image) = image_that_runs("echo I am here; echo changed > /note; sync");
     let run = maint(&image).assert().success();
     run.stdout(contains("I am here")).stderr(contains("overlays on"));
@@ -33,9 +33,9 @@ fn what_is_changed_is_on_the_image_afterwards_and_the_console_is_the_terminal() 
 }
 
 #[test]
-fn an_image_that_traces_depend_on_is_changed_by_force_only() {
+fn an_image_that_traces_depend_on_is_changed_only_with_force() {
     let (dir, image) = image_that_runs("recctrlu run a -- true; echo changed > /note; sync");
-    // By an image in between, as a warm state's.
+    // Through an image in between, like a warm state's.
     let between = image.with_file_name("between.qcow2");
     let mut qemu_img = std::process::Command::new("qemu-img");
     qemu_img.args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]).arg(&image).arg(&between);
@@ -56,7 +56,7 @@ fn an_image_that_traces_depend_on_is_changed_by_force_only() {
 }
 
 #[test]
-fn an_image_that_a_run_uses_is_left_alone() {
+fn an_image_that_a_run_uses_is_refused() {
     let (_dir, image) = image_that_runs("");
     let hold = Base::inspect(&image, Format::Raw, Below::Nothing).unwrap();
     let run = hold.hold().unwrap();
@@ -68,7 +68,7 @@ fn an_image_that_a_run_uses_is_left_alone() {
 }
 
 #[test]
-fn the_command_line_can_be_looked_at_first() {
+fn a_dry_run_prints_the_command_line() {
     let (_dir, image) = image_that_runs("");
     let printed = maint(&image).args(["--dry-run", "--port-fwd", "ssh:0:l"]).assert().success();
     printed.stdout(contains("hostfwd=tcp:127.0.0.1:")).stdout(contains("format=raw"));

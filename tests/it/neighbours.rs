@@ -1,4 +1,4 @@
-//! Other plugins beside recctrl: they follow it, they ask it for recordings, or they have a magic of their own.
+//! Other plugins beside recctrl: they follow it, ask it for recordings, or have their own magic.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn beside(plugin: &Path, name: &str, loaded: &[&str], script: &str) -> Run {
     Run::of(dir, panda)
 }
 
-/// Holds that PANDA's plugins said all of `lines`, in this order.
+/// Asserts that PANDA's plugins logged all of `lines`, in this order.
 fn assert_said(run: &Run, lines: &[&str]) {
     let mut rest = run.said.lines();
     for line in lines {
@@ -25,8 +25,8 @@ fn assert_said(run: &Run, lines: &[&str]) {
     }
 }
 
-/// Holds that the example `plugin` hears of all, makes a recording of its own, and that each one replays; `asked` is
-/// how it writes that it asked.
+/// Asserts that the example `plugin` follows everything, makes its own recording, and that each one replays. `asked`
+/// is how it logs that it asked.
 fn follows(plugin: &Path, loaded: &[&str], asked: &str) {
     let script = "recctrlu start a; recctrlu message 'half way'; recctrlu stop
         recctrlu message 'record this: after'
@@ -57,7 +57,7 @@ fn follows(plugin: &Path, loaded: &[&str], asked: &str) {
 #[test]
 fn a_plugin_in_c_follows_recordings_and_makes_its_own() {
     let plugin = in_c("examples/follow-c/follow.c");
-    // Loaded first or second: it requires recctrl.
+    // In either order, because it requires recctrl.
     follows(&plugin, &["follow", "recctrl"], "0");
     follows(&plugin, &["recctrl", "follow"], "0");
 }
@@ -68,7 +68,7 @@ fn a_plugin_in_rust_follows_recordings_and_makes_its_own() {
 }
 
 #[test]
-fn a_plugin_that_follows_upstreams_recctrl_is_refused_with_the_reason() {
+fn a_plugin_that_needs_our_recctrl_does_not_load_with_upstreams() {
     let dir = tempfile::tempdir().unwrap();
     let mut panda = lab().booting(dir.path(), "true", Plugin::Absent, "");
     let plugins = lab().plugins(dir.path(), &mut panda);
@@ -82,7 +82,7 @@ fn a_plugin_that_follows_upstreams_recctrl_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_plugin_with_a_magic_of_its_own_works_beside_recctrl_in_either_order() {
+fn a_plugin_with_its_own_magic_works_beside_recctrl_in_either_order() {
     let script = "probe magic 1911; recctrlu start a; recctrlu check; recctrlu stop
         for n in 1 2 3 4 5 6 7 8; do recctrlu status >/dev/null; probe magic 1911; done
         recctrlu start b; probe magic 1911; recctrlu stop; probe magic 0";

@@ -1,4 +1,4 @@
-//! What a guest reaches, and what it can do to the PANDA that it runs on.
+//! What a guest can reach, and what it can do to its PANDA.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use testkit::debian::{Machine, debian, warm_debian};
 use testkit::skip::skip;
 
-/// Has bash connect to a port of the host's loopback, and write this many bytes.
+/// Makes bash connect to a port of the host's loopback, and write this many bytes.
 fn send(port: u16, bytes: u32) -> String {
     format!("timeout 20 bash -c 'exec 3<>/dev/tcp/10.0.2.2/{port} && head -c {bytes} /dev/zero >&3'")
 }
 
-/// Identification, for which QEMU 2.9 copies what a guest sends without a bound (CVE-2019-6778). Only root can listen
-/// there, so that without it the guest's bytes go nowhere.
+/// The identification protocol, where QEMU 2.9 copies what a guest sends without a bounds check (CVE-2019-6778). Only
+/// root can listen there; without root, the guest's bytes are discarded.
 const IDENT: u16 = 113;
 
-/// Takes a port, and reads all that comes.
+/// Listens on a port, and reads everything that arrives.
 fn sink(port: u16) -> Option<u16> {
     let listener = TcpListener::bind(("127.0.0.1", port)).ok()?;
     let port = listener.local_addr().unwrap().port();
@@ -29,7 +29,7 @@ fn sink(port: u16) -> Option<u16> {
 }
 
 #[test]
-fn a_guest_reaches_no_port_of_the_host_and_its_own_is_still_reached() {
+fn a_guest_cannot_reach_the_host_but_its_forwarded_port_works() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let mut machine = Machine::start(warm_debian(), &["--nrec", "1"]);
@@ -37,13 +37,13 @@ fn a_guest_reaches_no_port_of_the_host_and_its_own_is_still_reached() {
     assert!(listener.accept().is_err(), "the guest has reached the host");
     machine.fail("root", &send(IDENT, 4 << 20));
     assert_eq!(machine.run("root", "echo alive"), "alive\n");
-    // The run ends with the recording, and the login with it.
+    // The run ends with the recording, and so does the login.
     let _ = machine.ssh("root", &[], "recctrlu run a -- true").output().unwrap();
     machine.traced(&["a"]);
 }
 
 #[test]
-fn a_guest_that_may_reach_the_host_does_and_a_panda_that_it_kills_fails_the_run() {
+fn an_open_network_reaches_the_host_and_killing_panda_fails_the_run() {
     let port = sink(0).unwrap();
     let mut machine = Machine::start(debian(), &["--net", "open"]);
     machine.run("root", "recctrlu run a -- true");
@@ -52,7 +52,7 @@ fn a_guest_that_may_reach_the_host_does_and_a_panda_that_it_kills_fails_the_run(
         skip("network::a_guest_that_may_reach_the_host...", "port 113 cannot be had");
         return;
     }
-    // What lies behind the buffer differs, so that not every try kills PANDA.
+    // What is in memory after the buffer varies, so not every attempt kills PANDA.
     let keep_alive = ["-o", "ServerAliveInterval=5"];
     let survives = |machine: &Machine| {
         let _ = machine.ssh("root", &keep_alive, &send(IDENT, 4 << 20)).output();
@@ -62,7 +62,7 @@ fn a_guest_that_may_reach_the_host_does_and_a_panda_that_it_kills_fails_the_run(
     thread::sleep(Duration::from_secs(1));
     let (code, traces, said) = machine.ended();
     assert_eq!(code, Some(5), "{said}");
-    // SIGSEGV, or SIGABRT of an allocator that has noticed.
+    // SIGSEGV, or SIGABRT if the allocator notices.
     assert!([6, 11].map(serde_json::Value::from).contains(&traces[0]["panda_ended"]["signal"]), "{said}");
     assert_eq!(traces[0]["verification"]["replayed"], true);
     assert!(said.contains("PANDA itself was ended by signal"), "{said}");

@@ -1,4 +1,4 @@
-//! The embedded PANDA: installed, found, repaired, and honest about the libraries that it lacks.
+//! The embedded PANDA: installing, finding and repairing it, and its missing libraries.
 
 use std::fs;
 use std::io::Write;
@@ -26,7 +26,7 @@ fn installed() -> TempDir {
     home
 }
 
-/// Installs, and returns what was said about each target.
+/// Installs, and returns the output for each target.
 fn install(home: &Path, targets: &str) -> Value {
     let mut command = pandacap(home);
     command.args(["--json", "panda", "install", "--target", targets, "--wheel"]).arg(wheel());
@@ -53,7 +53,7 @@ fn doctor(pandacap: &mut assert_cmd::Command) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn pip_brings_a_panda_that_starts_and_the_second_run_has_nothing_to_do() {
+fn install_gets_a_panda_that_starts_and_the_second_run_has_nothing_to_do() {
     let home = tempfile::tempdir().unwrap();
     let install = || {
         let mut command = pandacap(home.path());
@@ -75,7 +75,7 @@ fn pip_brings_a_panda_that_starts_and_the_second_run_has_nothing_to_do() {
 }
 
 #[test]
-fn two_installs_at_once_make_one_installation() {
+fn two_concurrent_installs_make_one_installation() {
     let home = tempfile::tempdir().unwrap();
     let mut changes = std::thread::scope(|scope| {
         let both = [(); 2].map(|()| scope.spawn(|| install(home.path(), "x86_64")[0]["change"].clone()));
@@ -115,7 +115,7 @@ fn a_corrupted_wheel_is_refused_and_nothing_is_installed() {
 }
 
 #[test]
-fn a_damaged_installation_is_found_by_the_doctor_and_repaired_by_installing_again() {
+fn doctor_finds_a_damaged_installation_and_install_repairs_it() {
     let home = installed();
     let stand_in = folder(home.path()).join("stand-ins/libprotobuf.so.17");
     fs::remove_file(&stand_in).unwrap();
@@ -133,7 +133,7 @@ fn a_damaged_installation_is_found_by_the_doctor_and_repaired_by_installing_agai
 }
 
 #[test]
-fn what_a_later_pandacap_installed_is_not_used_and_can_be_replaced() {
+fn an_installation_of_a_newer_pandacap_is_not_used_and_can_be_replaced() {
     let home = installed();
     fs::write(folder(home.path()).join("install.json"), r#"{"schema": 1000}"#).unwrap();
     let refused = pandacap(home.path()).args(["panda", "path"]).assert().code(3);
@@ -142,7 +142,7 @@ fn what_a_later_pandacap_installed_is_not_used_and_can_be_replaced() {
 }
 
 #[test]
-fn the_panda_that_is_asked_for_comes_before_the_embedded_one_and_that_before_the_path() {
+fn a_named_panda_comes_before_the_embedded_one_and_that_before_the_path() {
     let home = installed();
     let own = tempfile::tempdir().unwrap();
     let fake = fake::panda(own.path(), "9.9", "");
@@ -168,9 +168,9 @@ fn the_panda_that_is_asked_for_comes_before_the_embedded_one_and_that_before_the
 }
 
 #[test]
-fn the_doctor_is_content_only_when_all_that_recording_needs_is_there() {
+fn doctor_succeeds_only_if_everything_for_recording_is_there() {
     let home = tempfile::tempdir().unwrap();
-    // pandacap as a package would install it, in bin/ and lib/; a hard link, for it looks beside itself.
+    // pandacap as a package would install it, in bin/ and lib/; a hard link, because it searches beside itself.
     let prefix = tempfile::tempdir_in(scratch()).unwrap();
     let program = prefix.path().join("bin/pandacap");
     fs::create_dir(prefix.path().join("bin")).unwrap();
@@ -203,7 +203,7 @@ fn the_doctor_is_content_only_when_all_that_recording_needs_is_there() {
 }
 
 #[test]
-fn a_missing_library_that_panda_calls_ends_it_with_the_name_of_the_call() {
+fn calling_a_missing_library_ends_panda_with_the_name_of_the_function() {
     let home = installed();
     let output = Command::new(program(home.path()))
         .args(["-display", "none", "-chardev", "braille,id=b"])

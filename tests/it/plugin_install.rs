@@ -1,4 +1,4 @@
-//! `pandacap plugin`: recctrl in a PANDA's own plugin folder, and out again.
+//! `pandacap plugin`: installing recctrl in a PANDA's own plugin folder, and removing it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use testkit::fake;
 use testkit::program::pandacap;
 use testkit::wheel::wheel;
 
-/// A home with a PANDA of its own, whose folders may be changed.
+/// A home with its own PANDA, whose folders may be changed.
 fn home() -> TempDir {
     let home = tempfile::tempdir().unwrap();
     let mut command = pandacap(home.path());
@@ -22,7 +22,7 @@ fn plugins(home: &Path, target: &str) -> PathBuf {
     home.join(format!("panda/0.1.1.5/{target}-softmmu/panda/plugins"))
 }
 
-/// What `pandacap plugin VERB` says about the first target.
+/// The output of `pandacap plugin VERB` for the first target.
 fn plugin(home: &Path, arguments: &[&str]) -> Value {
     let mut command = pandacap(home);
     let output = command.args(["--json", "plugin"]).args(arguments).assert().success().get_output().clone();
@@ -30,7 +30,7 @@ fn plugin(home: &Path, arguments: &[&str]) -> Value {
 }
 
 #[test]
-fn ours_goes_in_where_panda_loads_it_and_upstreams_comes_back() {
+fn our_plugin_is_installed_if_panda_loads_it_and_upstreams_is_restored() {
     let home = home();
     let before = fs::read(plugins(home.path(), "i386").join("panda_recctrl.so")).unwrap();
     assert_eq!(plugin(home.path(), &["status"])[1]["owner"], "upstream");
@@ -47,7 +47,7 @@ fn ours_goes_in_where_panda_loads_it_and_upstreams_comes_back() {
 }
 
 #[test]
-fn a_folder_of_ones_own_takes_it_as_well() {
+fn a_custom_folder_works_as_well() {
     let home = home();
     let own = tempfile::tempdir().unwrap();
     let dir = own.path().to_str().unwrap();
@@ -64,7 +64,7 @@ fn a_folder_of_ones_own_takes_it_as_well() {
 }
 
 #[test]
-fn a_panda_that_does_not_load_it_is_left_as_it_was_and_gives_the_reason() {
+fn a_panda_that_does_not_load_it_is_unchanged_and_the_reason_is_shown() {
     let own = tempfile::tempdir().unwrap();
     let says = "PANDA[recctrl]: error: not loaded: this PANDA's number for guest hypercalls can't be told";
     fake::panda(own.path(), "2.9", &format!("echo \"{says}\" >&2\nexit 1"));
@@ -73,7 +73,7 @@ fn a_panda_that_does_not_load_it_is_left_as_it_was_and_gives_the_reason() {
         pandacap(own.path()).arg(confine).arg("--panda").arg(own.path()).args(["plugin", "install"]).assert()
     };
     install("--confine=auto").code(3).stderr(contains("is a script, and a confined PANDA executes nothing"));
-    // This PANDA is a script, which takes a shell.
+    // This PANDA is a script, which needs a shell.
     let refused = install("--confine=off");
     refused.code(1).stderr(contains("number for guest hypercalls can't be told; nothing was changed"));
     assert_eq!(fs::read_dir(own.path().join("bin/panda/plugins")).unwrap().count(), 0);

@@ -1,4 +1,4 @@
-//! `pandacap plugin new`: plugins of one's own, and what becomes of one that panics.
+//! `pandacap plugin new`: creating plugins, and what happens when one panics.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use testkit::machine::{Plugin, Run, lab};
 use testkit::plugin::own;
 use testkit::program::{home, pandacap};
 
-/// Begins a plugin in `folder`.
+/// Creates a plugin in `folder`.
 pub fn begin(name: &str, folder: &Path) {
     let mut new = pandacap(home());
     new.args(["plugin", "new", name])
@@ -19,7 +19,7 @@ pub fn begin(name: &str, folder: &Path) {
 }
 
 #[test]
-fn a_new_plugin_builds_at_once_and_says_what_it_sees_of_a_trace() {
+fn a_new_plugin_builds_and_logs_what_it_sees_in_a_trace() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("mine");
     begin("sightings", &folder);
@@ -48,7 +48,7 @@ fn a_new_plugin_builds_at_once_and_says_what_it_sees_of_a_trace() {
 }
 
 #[test]
-fn a_plugin_that_panics_takes_neither_the_machine_nor_its_recording_with_it() {
+fn a_plugin_that_panics_stops_neither_the_machine_nor_its_recording() {
     let dir = tempfile::tempdir().unwrap();
     begin("stumble", dir.path());
     let source = testkit::checkout::root().join("tests/plugins/stumble.rs");

@@ -10,14 +10,14 @@ use testkit::program::{home, pandacap};
 use testkit::run;
 use testkit::wheel::{PANDA, wheelhouse};
 
-/// What the guest does: a session with one command in it.
+/// The guest's script: a session with one command.
 const SCRIPT: &str = "
 recctrlu open_session py; echo opened=$?
 ls /bin | md5sum
 recctrlu close_session; echo closed=$?
 ";
 
-/// A folder for `PYTHONPATH` with PyPANDA 0.1.1.5 and our plugin in it, made once and kept in cargo's target folder.
+/// A folder for `PYTHONPATH` with PyPANDA 0.1.1.5 and our plugin, made once and kept in cargo's target folder.
 fn packages() -> PathBuf {
     let folder = scratch().join("pypanda-packages");
     if !folder.join("made").exists() {

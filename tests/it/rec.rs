@@ -1,4 +1,4 @@
-//! `pandacap rec` and `pandacap verify`: a command goes in, a verified trace comes out, or nothing at all.
+//! `pandacap rec` and `pandacap verify`: a command becomes a verified trace, or nothing is left.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -47,7 +47,7 @@ fn out() -> TempDir {
 }
 
 #[test]
-fn a_command_becomes_a_trace_that_is_verified_and_stays_so_wherever_it_goes() {
+fn a_command_becomes_a_verified_trace_that_can_be_moved() {
     let out = out();
     let (code, report) = record(out.path(), &["--name", "greeting"], &["echo", "hello"]);
     assert_eq!((code, &report["exit_status"]), (0, &json!(0)));
@@ -96,7 +96,7 @@ fn every_byte_of_an_argument_arrives_and_the_exit_status_comes_back() {
 }
 
 #[test]
-fn an_interrupt_of_what_prepares_the_run_is_told_as_one() {
+fn an_interrupt_during_preparation_is_reported_as_one() {
     let dir = tempfile::tempdir().unwrap();
     let apt = dir.path().join("apt-cache");
     script(
@@ -113,7 +113,7 @@ exit 1",
 }
 
 #[test]
-fn a_reader_that_has_read_enough_costs_no_recording() {
+fn a_reader_that_stops_early_does_not_stop_the_recording() {
     let out = out();
     let script = "for n in 1 2 3 4; do echo $n; sleep 1; done";
     let mut run = spawn(&out, &["--name", "read"], &["sh", "-c", script]);
@@ -124,7 +124,7 @@ fn a_reader_that_has_read_enough_costs_no_recording() {
 }
 
 #[test]
-fn the_commands_output_is_shown_as_it_comes_and_the_result_after_it() {
+fn the_commands_output_is_shown_as_it_arrives_before_the_result() {
     let out = out();
     let assert = rec(out.path(), &["--name", "seen"]).args(["echo", "from the guest"]).assert().success();
     let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
@@ -133,7 +133,7 @@ fn the_commands_output_is_shown_as_it_comes_and_the_result_after_it() {
 }
 
 #[test]
-fn what_counts_recordings_of_a_guest_has_no_meaning_for_one_command() {
+fn options_for_guest_recordings_conflict_with_a_command() {
     let out = out();
     for option in [&["--nrec", "1"][..], &["--sessions"]] {
         rec(out.path(), option).arg("true").assert().code(2).stderr(contains(option[0]));
@@ -163,7 +163,7 @@ fn a_guest_that_powers_off_or_panics_while_it_is_recorded_gives_a_verified_trace
 }
 
 #[test]
-fn a_strangers_trace_runs_no_program_opens_no_pipe_and_does_not_command_the_terminal() {
+fn an_untrusted_trace_runs_no_program_opens_no_pipe_and_cannot_control_the_terminal() {
     let out = out();
     record(out.path(), &["--name", "t"], &["true"]);
     let trace = out.path().join("t");
@@ -224,8 +224,8 @@ fn a_trace_that_was_tampered_with_does_not_pass() {
         fs::write(file, good).unwrap();
     }
 
-    // Digests that fit say nothing of whether it replays: half a log is not given to PANDA, and one from which an
-    // input was taken is found out by the replay.
+    // Matching digests do not prove that a trace replays: half a log is not given to PANDA, and a log from which an
+    // input was removed fails in the replay.
     let whole = fs::read(&log).unwrap();
     let entries: Vec<usize> =
         Reader::open(&log).unwrap().map(|entry| entry.unwrap().offset as usize).collect();
@@ -278,7 +278,7 @@ fn every_event_of_a_recording_is_one_of_the_schemas() {
 }
 
 #[test]
-fn a_name_is_refused_when_it_is_taken_or_leads_elsewhere() {
+fn a_name_that_is_taken_or_leads_elsewhere_is_refused() {
     let out = out();
     fs::create_dir(out.path().join("mine")).unwrap();
     rec(out.path(), &["--name", "mine"]).arg("true").assert().code(1).stderr(contains("already exists"));
@@ -289,7 +289,7 @@ fn a_name_is_refused_when_it_is_taken_or_leads_elsewhere() {
 }
 
 #[test]
-fn runs_side_by_side_in_one_folder_do_not_meet() {
+fn concurrent_runs_in_one_folder_do_not_interfere() {
     let out = out();
     let start = |word: &str| spawn(&out, &["--json"], &["echo", word]);
     let runs = ["one", "two"].map(|word| (word, start(word)));
@@ -315,7 +315,7 @@ fn ctrl_c_ends_the_recording_properly_and_keeps_it() {
 }
 
 #[test]
-fn ctrl_c_while_traces_are_verified_keeps_what_is_known_of_those_before() {
+fn ctrl_c_during_verify_prints_the_results_so_far() {
     let out = out();
     assert_eq!(record(out.path(), &["--name", "t"], &["true"]).0, 0);
     let mut verify = process(home());
@@ -395,7 +395,7 @@ fn hypercall(action: i32, third: u32) -> String {
 }
 
 #[test]
-fn a_recorded_program_neither_ends_its_recording_nor_tells_its_exit_status() {
+fn a_recorded_program_can_neither_end_its_recording_nor_forge_its_exit_status() {
     let (out, guess) = (out(), hypercall(protocol::action::STOP_LOCKED, 0x1234_5678));
     let script = format!(
         "recctrlu stop; recctrlu toggle x; recctrlu message exit=0; recctrlu run y -- true
@@ -424,7 +424,7 @@ fn a_recorded_program_that_kills_its_recorder_leaves_no_exit_status() {
 }
 
 #[test]
-fn a_guest_that_says_too_much_ends_its_run_and_the_manifest_tells() {
+fn too_much_output_ends_the_run_and_is_in_the_manifest() {
     let out = out();
     let noise = "while :; do cat /bin/busybox; done";
     for (name, to) in [("output", ""), ("console", ">/dev/ttyS0")] {

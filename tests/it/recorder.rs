@@ -1,4 +1,4 @@
-//! recctrl on a real PANDA, with real guests: good ones, bad ones, and machines that end in every way.
+//! recctrl on a real PANDA, with good and hostile guests, and machines that end in every way.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use testkit::machine::{Plugin, Run, lab};
 use testkit::monitor::PATIENCE;
 use testkit::wait::until_said;
 
-/// Boots a guest with our plugin, events in `events.jsonl`.
+/// Boots a guest with our plugin, which writes events to `events.jsonl`.
 fn record(script: &str, arguments: &str) -> Run {
     lab().run(script, Plugin::Ours, &with_events(arguments))
 }
@@ -25,7 +25,7 @@ fn with_events(arguments: &str) -> String {
     }
 }
 
-/// Holds that every recording of a run replays to its end on a PANDA without recctrl, and returns their names.
+/// Asserts that every recording of a run replays to its end on a PANDA without recctrl, and returns their names.
 fn replays(run: &Run) -> Vec<String> {
     let recordings = run.recordings();
     for name in &recordings {
@@ -36,7 +36,7 @@ fn replays(run: &Run) -> Vec<String> {
     recordings
 }
 
-/// Starts a guest that records `long` and works until somebody stops it; returns once it is recorded.
+/// Starts a guest that records `long` and works until it is stopped; returns once the recording is on.
 fn start_long(dir: &Path, script: &str, arguments: &str, options: &[&str]) -> Child {
     let mut panda = lab().booting(dir, script, Plugin::Ours, &with_events(arguments));
     let child = panda.args(options).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -53,7 +53,7 @@ fn a_recording_starts_and_ends_exactly_on_the_hypercall() {
     assert_eq!(replays(&run), ["gap_000"]);
     let gap = Gap::of(run.dir.path(), "gap_000", "gap");
     assert_eq!((gap.before, gap.after), (0, 0));
-    // The read before the stop, three moves and a nop, the cpuid: and that is where the recording ends.
+    // The read before the stop, three moves and a nop, then the cpuid, where the recording ends.
     assert_eq!(gap.from_last, Some(5));
 }
 
@@ -114,13 +114,13 @@ fn the_agent_works_with_upstreams_plugin_and_without_any() {
     );
     upstream.assert_says(&["check 0", "start 0", "stop 0", "status 4", "run 0"]);
     assert_eq!(upstream.recordings(), ["a_000", "b_001"]);
-    let nobody =
+    let without =
         lab().run("recctrlu check; echo check $?; recctrlu start a; echo start $?", Plugin::Absent, "");
-    nobody.assert_says(&["check 3", "start 3"]);
+    without.assert_says(&["check 3", "start 3"]);
 }
 
 #[test]
-fn a_timeout_ends_a_recording_and_counts_sessions_from_nothing() {
+fn a_timeout_ends_a_recording_and_resets_the_session_count() {
     let run = record(
         "recctrlu open_session one; recctrlu open_session one; sleep 3
          recctrlu close_session one; recctrlu open_session two; recctrlu close_session two",
@@ -143,7 +143,7 @@ fn nrec_quits_panda_once_the_last_recording_is_on_disk() {
 }
 
 #[test]
-fn max_instr_ends_a_recording_soon_after_so_many_instructions() {
+fn max_instr_ends_a_recording_soon_after_its_limit() {
     let run = record(LONG, "max_instr=5M,nrec=1");
     assert_eq!(replays(&run), ["long"]);
     let ended = &run.events_of("ended")[0];
@@ -161,7 +161,7 @@ fn a_disk_that_runs_low_ends_the_recording_while_it_can_still_be_saved() {
     };
     let min_free = free() - SPARE;
     let mut panda = start_long(dir.path(), LONG, &format!("min_free={min_free},nrec=1"), &[]);
-    // Again and again, for others use the disk as well, and may free some of it.
+    // Repeatedly, because others use the disk too, and may free space on it.
     let (hog, mut hogged) = (fs::File::create(dir.path().join("hog")).unwrap(), 0);
     while panda.try_wait().unwrap().is_none() {
         let more = (free() + (64 << 20)).saturating_sub(min_free);
@@ -175,7 +175,7 @@ fn a_disk_that_runs_low_ends_the_recording_while_it_can_still_be_saved() {
     let run = Run::after(dir, panda);
     assert_eq!(run.events_of("ended")[0]["why"], "min_free");
     assert_eq!(replays(&run), ["long"]);
-    // Too little room for a snapshot to begin with is an error for the guest, and no more.
+    // Too little space for a snapshot is just an error for the guest.
     let refused = record("recctrlu start a; echo start $?", &format!("min_free={}", u64::MAX >> 1));
     refused.assert_says(&["start 1"]);
     assert!(refused.recordings().is_empty() && refused.events_of("refused").len() == 1);
@@ -222,7 +222,7 @@ fn quit_in_the_monitor_and_sigterm_leave_a_recording_that_replays() {
 }
 
 #[test]
-fn the_monitor_may_end_what_the_guest_began_and_the_guest_may_begin_again() {
+fn the_monitor_may_end_a_guests_recording_and_the_guest_may_start_another() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("monitor");
     let monitor = format!("unix:{},server,nowait", socket.display());
@@ -230,7 +230,7 @@ fn the_monitor_may_end_what_the_guest_began_and_the_guest_may_begin_again() {
         until recctrlu status | grep -q 'recording: no'; do :; done
         recctrlu run two -- true; poweroff -f";
     let panda = start_long(dir.path(), script, "", &["-monitor", &monitor]);
-    // end_record stops the machine as well; it goes on by itself when the recording has ended
+    // end_record also stops the machine, which continues by itself once the recording has ended
     UnixStream::connect(&socket).unwrap().write_all(b"end_record\n").unwrap();
     let run = Run::after(dir, panda);
     assert_eq!(run.events_of("ended")[0]["why"], "monitor");
@@ -263,7 +263,7 @@ fn hostile_names_leave_the_folder_alone_and_the_machine_running() {
 }
 
 #[test]
-fn floods_and_mischief_neither_stop_the_machine_nor_fill_the_disk() {
+fn floods_and_bad_calls_neither_stop_the_machine_nor_fill_the_disk() {
     let run = record(
         "probe flood 1004 20000; recctrlu start f; probe flood 1001 3000; probe flood 7 3000; recctrlu stop
          probe mischief 2000; echo alive",
@@ -277,7 +277,7 @@ fn floods_and_mischief_neither_stop_the_machine_nor_fill_the_disk() {
 }
 
 #[test]
-fn a_guest_that_records_all_the_time_is_stopped_by_the_bounds_and_lives_on() {
+fn a_guest_that_records_in_a_loop_is_stopped_by_the_limits_and_survives() {
     let script = "for n in $(seq 12); do recctrlu run r -- true; done; echo alive";
     for bound in ["max_recordings=3", "max_bytes=400M"] {
         let run = record(script, bound);
@@ -290,7 +290,7 @@ fn a_guest_that_records_all_the_time_is_stopped_by_the_bounds_and_lives_on() {
 }
 
 #[test]
-fn a_guest_that_pretends_to_record_all_the_time_fills_no_disk() {
+fn pretended_recordings_in_a_loop_do_not_fill_the_disk() {
     let run = record("probe flood -100 20000; echo alive", "dry=y,max_recordings=0");
     run.assert_says(&["flood 20000", "alive"]);
     assert!(fs::metadata(run.dir.path().join("events.jsonl")).unwrap().len() < 2 << 20);
@@ -298,7 +298,7 @@ fn a_guest_that_pretends_to_record_all_the_time_fills_no_disk() {
 }
 
 #[test]
-fn a_folder_that_goes_away_is_an_error_for_the_guest_and_panda_lives_on() {
+fn a_removed_folder_is_an_error_for_the_guest_and_panda_survives() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("gone")).unwrap();
     let script = "echo ready; sleep 1; recctrlu start a; echo start $?; recctrlu status; echo alive";
@@ -325,7 +325,7 @@ fn a_replay_with_the_plugin_loaded_is_the_same_replay() {
 }
 
 #[test]
-fn arguments_are_listed_by_pandas_help_and_nonsense_is_refused_by_name() {
+fn arguments_are_listed_by_pandas_help_and_invalid_ones_are_refused_by_name() {
     let help = lab().run("", Plugin::Ours, "help");
     for argument in [
         "session_rec",

@@ -1,4 +1,4 @@
-//! `pandacap replay`: a trace runs again, with whatever looks at it.
+//! `pandacap replay`: replaying traces, with and without plugins.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use testkit::program::{home, pandacap, selection};
 use testkit::skip::skip;
 
-/// What one of PANDA's own plugins lacks on this machine, if it does: the dynamic loader tells.
+/// What the dynamic loader says is missing for one of PANDA's own plugins on this machine, if anything.
 fn lacking(plugin: &str) -> Option<String> {
     let panda = Panda::find(home(), &selection(), Target::X86_64).unwrap();
     let file = format!("panda_{plugin}.so");
@@ -27,7 +27,7 @@ fn lacking(plugin: &str) -> Option<String> {
 }
 
 #[test]
-fn a_trace_replays_with_plugins_and_only_its_end_is_a_success() {
+fn a_trace_replays_with_plugins_and_succeeds_only_if_it_reaches_its_end() {
     let dir = tempfile::tempdir().unwrap();
     let mut rec = pandacap(home());
     rec.args(["rec", "--name", "t", "--out"]).arg(dir.path()).args(["--", "sh", "-c", "echo $((6 * 7))"]);
@@ -35,7 +35,7 @@ fn a_trace_replays_with_plugins_and_only_its_end_is_a_success() {
     let trace = dir.path().join("t");
     let replay = |arguments: &[&str]| {
         let mut replay = pandacap(home());
-        // Not the trace's folder: what plugins write goes where the user is.
+        // Not the trace's folder: plugins' files go to the current folder.
         replay.arg("replay").arg(&trace).args(arguments).current_dir(dir.path());
         replay
     };
@@ -57,7 +57,7 @@ fn a_trace_replays_with_plugins_and_only_its_end_is_a_success() {
     replay(&["--plog", "a.plog"]).assert().code(3).stderr(contains("full PANDA"));
     replay(&["--dry-run"]).assert().success().stdout(contains("-replay"));
 
-    // It is not the trace that fails here.
+    // The trace is not at fault here.
     let os = replay(&["--os", "nosuch"]).assert().code(2);
     os.stderr(
         contains("does not know the guest system")

@@ -1,4 +1,4 @@
-//! Whole runs of guests with disks: what they leave, what they never touch, and what they refuse to begin.
+//! Whole runs of guests with disks: what they leave behind, what they never touch, and what they refuse.
 
 use std::fs;
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ use testkit::program::{home, json, pandacap, process, verify};
 use testkit::skip::skip;
 use testkit::wait::until;
 
-/// Writes to the disk, and reads it back from the disk itself.
+/// Writes to the disk, and reads the data back from the disk itself.
 const BUSY: &str = "
 recctrlu message up
 recctrlu run write -- sh -c 'dd if=/dev/urandom of=/data bs=64k count=32; sync'
@@ -26,7 +26,7 @@ recctrlu run read -- sh -c 'md5sum /data /bin/busybox; rm /data; sync'
 ";
 
 #[test]
-fn a_disk_is_recorded_from_replayed_without_and_never_written_to() {
+fn a_disk_is_recorded_from_not_needed_in_a_replay_and_never_written_to() {
     let (dir, image) = image_that_runs(BUSY);
     let traces = dir.path().join("traces");
     let before = sha256(&image);
@@ -44,14 +44,14 @@ fn a_disk_is_recorded_from_replayed_without_and_never_written_to() {
     let console = fs::read_to_string(traces.join("r-read_001/console.log")).unwrap();
     assert!(console.contains("/data") && console.contains("/bin/busybox"), "{console}");
 
-    // What is on the disk does not matter to a replay, nor whether there is one.
+    // A replay depends neither on the content of the disk nor on its existence.
     fs::remove_file(&image).unwrap();
     let (code, report) = verify(&traces);
     assert_eq!((code, report.as_array().unwrap().len()), (Some(0), 2), "{report}");
 }
 
 #[test]
-fn what_the_guest_wrote_can_be_dropped_and_the_number_of_recordings_bounded() {
+fn the_guests_writes_can_be_discarded_and_the_number_of_recordings_limited() {
     let (dir, image) = image_that_runs(BUSY);
     rec(&image).args(["--name", "r", "--discard-disk", "--nrec", "1"]).assert().success();
     let traces = dir.path().join("traces");
@@ -62,7 +62,7 @@ fn what_the_guest_wrote_can_be_dropped_and_the_number_of_recordings_bounded() {
 }
 
 #[test]
-fn sessions_are_one_recording_from_the_first_open_to_the_last_close() {
+fn sessions_make_one_recording_from_the_first_open_to_the_last_close() {
     let (dir, image) = image_that_runs(
         "recctrlu open_session alice; recctrlu open_session bob; recctrlu close_session; echo between
          recctrlu close_session; echo after",
@@ -74,7 +74,7 @@ fn sessions_are_one_recording_from_the_first_open_to_the_last_close() {
 }
 
 #[test]
-fn four_runs_at_once_in_one_folder_do_not_meet() {
+fn four_concurrent_runs_in_one_folder_do_not_interfere() {
     let (dir, image) = image_that_runs("recctrlu run one -- sh -c 'echo $$ > /pid; sync'");
     let before = sha256(&image);
     let runs: Vec<Child> = (0..4).map(|_| start(&image, &["--port-fwd", "ssh:0:l"])).collect();
@@ -88,7 +88,7 @@ fn four_runs_at_once_in_one_folder_do_not_meet() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_by_name_before_anything_is_written() {
+fn invalid_options_are_refused_by_name_before_anything_is_written() {
     let (dir, image) = image_that_runs("");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let in_use = format!("ssh:{}:l", taken.local_addr().unwrap().port());
@@ -165,16 +165,16 @@ fn an_image_that_cannot_be_booted_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn a_disk_without_room_for_a_trace_is_told_before_the_start() {
+fn a_full_disk_is_reported_before_the_start() {
     let out = tempfile::tempdir().unwrap();
     let small = "mount -t tmpfs -o size=64m small \"$0\" && \"$@\"; status=$?; ls -A \"$0\"; exit $status";
-    // Root may mount in a namespace of its own; others need one of users for it, which many machines refuse.
+    // Root may mount in its own namespace; other users also need a user namespace, which many machines forbid.
     let rights = ["-m", "-rm"].into_iter().find(|rights| {
         let tried = Process::new("unshare").args([rights, "true"]).stderr(Stdio::null()).status().unwrap();
         tried.success()
     });
     let Some(rights) = rights else {
-        return skip("a disk without room", "neither root nor user namespaces, one of which a mount needs");
+        return skip("a disk without room", "a mount needs root or user namespaces");
     };
     let mut unshare = Command::new("unshare");
     unshare.args([rights, "sh", "-c", small]).arg(out.path()).arg(testkit::checkout::pandacap());
@@ -183,7 +183,7 @@ fn a_disk_without_room_for_a_trace_is_told_before_the_start() {
 }
 
 #[test]
-fn a_guest_that_does_not_boot_is_ended_and_its_console_shown() {
+fn a_guest_that_does_not_boot_ends_the_run_and_its_console_is_shown() {
     let (dir, image) = image_that_runs("recctrlu run a -- true");
     let traces = dir.path().join("traces");
     let boot = |append: &str, options: &[&str]| {
@@ -203,7 +203,7 @@ fn a_guest_that_does_not_boot_is_ended_and_its_console_shown() {
 }
 
 #[test]
-fn a_dry_run_prints_lines_that_a_shell_runs() {
+fn a_dry_run_prints_commands_that_a_shell_can_run() {
     let (dir, image) = image_that_runs("recctrlu run dry -- true");
     let output = rec(&image).args(["--name", "dry", "--dry-run"]).output().unwrap();
     assert_eq!(entries(dir.path()), ["disk.img"]);
@@ -232,7 +232,7 @@ fn pandacap_killed_at_any_moment_leaves_the_image_and_finished_traces_as_they_ar
     assert_eq!(sha256(&image), before);
     assert_eq!(verify(&traces).0, Some(0));
 
-    // What holds a recording is reported, and what holds none is cleaned up.
+    // Leftovers with a recording are reported, and others are removed.
     sleep(Duration::from_secs(3));
     let next = rec(&image).args(["--name", "next"]).output().unwrap();
     let said = String::from_utf8_lossy(&next.stderr).into_owned();
@@ -244,7 +244,7 @@ fn pandacap_killed_at_any_moment_leaves_the_image_and_finished_traces_as_they_ar
     }
 }
 
-/// Starts `pandacap rec` of an image, and leaves it running.
+/// Starts `pandacap rec` on an image, and leaves it running.
 fn start(image: &Path, options: &[&str]) -> Child {
     let mut run = process(home());
     run.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));

@@ -1,4 +1,4 @@
-//! A machine at each stage of its life: Ctrl-C ends it properly there, and a reader who does not read holds up nothing.
+//! A machine at each stage of its life: Ctrl-C ends it properly, and a reader that does not read delays nothing.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -14,9 +14,9 @@ use testkit::files::{entries, json};
 use testkit::program::{home, own_home, process};
 use testkit::wait::{ended, until};
 
-/// How long a stage may take to be reached, or left.
+/// The time limit for reaching or leaving a stage.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What takes the guest some seconds, and a replay as well.
+/// A command that takes a few seconds, in a replay as well.
 const BUSY: &str = "n=0; while [ $n -lt 300000 ]; do n=$((n + 1)); done";
 
 /// `pandacap rec` of a command in the tiny guest.
@@ -34,13 +34,13 @@ fn signal(run: &Child, signal: Signal) {
     kill_process(Pid::from_child(run), signal).unwrap();
 }
 
-/// Reads what a run says until a line says this.
+/// Reads a run's output up to a line with this text.
 fn until_said(from: impl Read, what: &str) {
     let said = BufReader::new(from).lines().map(Result::unwrap).find(|line| line.contains(what));
     assert!(said.is_some(), "{what:?} was not said");
 }
 
-/// Whatever runs below this folder, once something does.
+/// Waits until a process runs in this folder, and returns its id.
 fn machine_in(folder: &Path) -> Pid {
     until("machine", PATIENCE, || {
         let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
@@ -51,7 +51,7 @@ fn machine_in(folder: &Path) -> Pid {
     })
 }
 
-/// The exit code after a Ctrl-C, and the rest of what is said.
+/// The exit code after a Ctrl-C, and the rest of the output.
 fn interrupted(mut run: Child) -> (Option<i32>, String) {
     signal(&run, Signal::INT);
     let mut said = String::new();
@@ -127,12 +127,12 @@ fn the_second_ctrl_c_ends_the_program_on_the_spot() {
     let out = tempfile::tempdir().unwrap();
     let mut run = start(&mut rec(out.path(), &["--name", "t"], &["sh", "-c", "echo begun; sleep 1000"]));
     until_said(run.stdout.as_mut().unwrap(), "begun");
-    // It cannot do as it is asked.
+    // A stopped machine cannot react.
     let machine = machine_in(out.path());
     kill_process(machine, Signal::STOP).unwrap();
     signal(&run, Signal::INT);
     std::thread::sleep(Duration::from_millis(500));
-    assert!(run.try_wait().unwrap().is_none(), "the first one waits for the machine");
+    assert!(run.try_wait().unwrap().is_none(), "the first Ctrl-C waits for the machine");
     signal(&run, Signal::INT);
     assert_eq!(ended(run, Duration::from_secs(5)).signal(), Some(Signal::INT.as_raw()));
     kill_process(machine, Signal::KILL).unwrap();

@@ -1,4 +1,4 @@
-//! Every target: the agent and the plugin of each, and how far PANDA's own replays go.
+//! Every target: its agent and plugin, and how far PANDA's own replays get.
 
 use std::fs;
 use std::process::Command;
@@ -31,7 +31,7 @@ fn on_i386_every_recording_replays_without_the_plugin() {
 }
 
 #[test]
-fn on_i386_old_agents_work_with_ours_and_the_agent_with_upstreams() {
+fn on_i386_old_agents_work_with_our_plugin_and_our_agent_with_upstreams() {
     let dir = tempfile::tempdir().unwrap();
     let old = dir.path().join("old");
     let mut cc = Command::new("cc");
@@ -56,7 +56,7 @@ const NEW: &str =
 recctrlu status; echo status $?; recctrlu run b -- true; echo run $?; poweroff -f";
 
 #[test]
-fn on_an_arm_machine_whose_time_is_logged_every_recording_replays_without_the_plugin() {
+fn on_an_arm_machine_with_logged_time_every_recording_replays_without_the_plugin() {
     assert_eq!(open(first(Target::Arm)).by_recctrl(5), Count { made: 5, replayed: 5, exact: 5 });
 }
 
@@ -71,7 +71,7 @@ fn on_aarch64_with_icount_recordings_replay_on_one_core() {
 fn on_arm_and_aarch64_guests_start_and_stop_recordings() {
     for target in [Target::Arm, Target::Aarch64] {
         let kind = first(target);
-        // Whether they replay is up to PANDA: docs/targets.md.
+        // Whether they replay depends on PANDA: docs/targets.md.
         assert_eq!(open(kind).by_recctrl(2).made, 2, "{kind:?}");
     }
 }

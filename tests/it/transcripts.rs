@@ -1,4 +1,4 @@
-//! What the documentation shows of recordings is what one says of them, but for what differs each time.
+//! The transcripts of recordings in the documentation match real output, except for what differs each time.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use testkit::run;
 use testkit::transcript::{assert_shown, hold_with_panda, said_with_panda};
 
 #[test]
-fn the_pages_show_of_a_recording_and_its_verification_what_is_so() {
+fn the_pages_on_rec_and_verify_match_the_output() {
     let dir = tempfile::tempdir().unwrap();
     let said = said_with_panda("pandacap rec --cold -- uname -a", dir.path());
     assert_shown("README.md", "scripts/quickstart uname -a", &said);
@@ -27,13 +27,13 @@ fn the_pages_show_of_a_recording_and_its_verification_what_is_so() {
     bytes[middle] ^= 1;
     fs::write(&snapshot, bytes).unwrap();
     hold_with_panda("docs/guide/verify.md", "pandacap verify traces/*", dir.path());
-    // A program reads the document alone.
+    // A program reads only the document.
     let document = said_with_panda("pandacap verify --json traces/greeting 2>/dev/null", dir.path());
     assert_shown("docs/guide/verify.md", "pandacap verify --json traces/greeting", &document);
 }
 
 #[test]
-fn the_page_on_guests_shows_of_the_tiny_one_what_is_so() {
+fn the_page_on_guests_matches_the_output_for_the_tiny_guest() {
     let dir = tempfile::tempdir().unwrap();
     said_with_panda("pandacap rec --dry-run -- true", dir.path());
     hold_with_panda("docs/guide/guest.md", "pandacap guest inspect tiny", dir.path());

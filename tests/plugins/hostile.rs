@@ -1,5 +1,5 @@
-//! Tries to get out of PANDA, when it is loaded and from a callback, and writes down what worked: `NAME yes` or
-//! `NAME no ERROR`, a line for each try.
+//! Tries to break out of PANDA, at load and from a callback, and reports what worked: `NAME yes` or
+//! `NAME no ERROR`, one line for each attempt.
 
 use std::error::Error;
 use std::ffi::{CStr, CString, c_char, c_int, c_long};
@@ -22,7 +22,7 @@ unsafe extern "C" {
 }
 
 pub struct Hostile {
-    /// What there is to reach: a key, a file and a folder of the user's, the trace, sockets.
+    /// The targets: a key, a file and a folder of the user, the trace, sockets.
     places: Vec<String>,
     tried: bool,
 }
@@ -30,11 +30,11 @@ pub struct Hostile {
 impl Plugin for Hostile {
     const NAME: &'static CStr = c"hostile";
     const ARGUMENTS: &'static [Argument] =
-        &[argument("places", "", "what to try, one a line, in hexadecimal"), argument("from", "", "from where as well")];
+        &[argument("places", "", "what to try, one per line, in hexadecimal"), argument("from", "", "where to try it as well")];
     const CALLBACKS: &'static [Callback] = &[Callback::Block];
 
     fn load(arguments: &Arguments) -> Result<Hostile, Box<dyn Error>> {
-        // Written as numbers: PANDA is given what a plugin's arguments name.
+        // In hexadecimal, because PANDA gets access to paths that a plugin's arguments name.
         let digits = arguments.text("places");
         let bytes = (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16));
         let text = String::from_utf8(bytes.collect::<Result<_, _>>()?)?;
@@ -51,7 +51,7 @@ impl Plugin for Hostile {
     }
 }
 
-/// A system call's answer.
+/// The result of a system call.
 fn call(number: c_long, arguments: [usize; 6]) -> io::Result<usize> {
     let [a, b, c, d, e, f] = arguments;
     // SAFETY: each try passes numbers, or addresses of what lives on.
@@ -122,7 +122,7 @@ impl Hostile {
         write("send_datagram", udp.map(drop))?;
         write("listen", TcpListener::bind("127.0.0.1:0").map(drop))?;
         write("listen_everywhere", TcpListener::bind("0.0.0.0:0").map(drop))?;
-        // AF_INET6, AF_NETLINK, AF_VSOCK, AF_ALG as streams or what they have.
+        // AF_INET6, AF_NETLINK, AF_VSOCK, AF_ALG as streams or whatever they support.
         for (name, family, kind) in
             [("inet6", 10, 1), ("netlink", 16, 3), ("packet", 17, 3), ("alg", 38, 5), ("raw", 2, 3)]
         {
@@ -140,7 +140,7 @@ impl Hostile {
     }
 }
 
-/// A child that does it, where there can be one; else the process itself, for then it can't do harm.
+/// Runs it in a child if that is possible, else in the process itself, where it can then do no harm.
 fn execute(path: &CStr) -> io::Result<()> {
     let arguments = [path.as_ptr(), c"-c".as_ptr(), c"exit 7".as_ptr(), std::ptr::null()];
     // SAFETY: the child calls nothing but execv and _exit.
@@ -186,7 +186,7 @@ fn processes(write: &mut dyn FnMut(&str, io::Result<()>) -> io::Result<()>) -> i
     write("memory_file", memory.map(drop))?;
     let no = call(322, [0, c"".as_ptr() as usize, 0, 0, 0x1000, 0]);
     write("execute_descriptor", match no {
-        // Standard input is no program, but where it may be tried, one that is could be.
+        // Standard input is not a program, but if executing it may be attempted, a program could be executed.
         Err(error) if error.raw_os_error() == Some(13) || error.raw_os_error() == Some(8) => Ok(()),
         other => other.map(drop),
     })?;
@@ -233,11 +233,11 @@ fn kernel(write: &mut dyn FnMut(&str, io::Result<()>) -> io::Result<()>) -> io::
     write("chroot", call(161, [c"/".as_ptr() as usize, 0, 0, 0, 0, 0]).map(drop))?;
     let parameters = [0_u8; 120];
     write("io_uring", call(425, [1, parameters.as_ptr() as usize, 0, 0, 0, 0]).map(drop))?;
-    // A map of one entry.
+    // A map with one entry.
     let map = [2_u32, 4, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0];
     write("bpf", call(321, [0, map.as_ptr() as usize, 48, 0, 0, 0]).map(drop))?;
     write("userfaultfd", call(323, [1, 0, 0, 0, 0, 0]).map(drop))?;
-    // KEYCTL_GET_KEYRING_ID of the session, made if it is not there.
+    // KEYCTL_GET_KEYRING_ID of the session, created if it does not exist.
     write("keyring", call(250, [0, -3_isize as usize, 1, 0, 0, 0]).map(drop))?;
     let mut attribute = [0_u8; 128];
     attribute[0] = 1;

@@ -1,4 +1,4 @@
-//! Panics in the callback that `at` names, each time it is called there.
+//! Panics in the callback that `at` names, each time it is called.
 
 use std::{error::Error, ffi::CStr};
 

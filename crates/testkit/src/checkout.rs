@@ -1,4 +1,4 @@
-//! Where things are in the checkout.
+//! Paths in the checkout.
 
 use std::env;
 use std::fs;
@@ -12,12 +12,12 @@ pub fn root() -> &'static Path {
     ROOT_PATH.get_or_init(|| fs::canonicalize(ROOT).unwrap())
 }
 
-/// Cargo's target folder, from where this test or bench lies in it: `target/PROFILE/deps/NAME`.
+/// Cargo's target folder, derived from the path of this test or bench: `target/PROFILE/deps/NAME`.
 pub fn target() -> PathBuf {
     profile().parent().unwrap().to_owned()
 }
 
-/// The `pandacap` that cargo has built for the test or bench that runs.
+/// The `pandacap` that cargo built for the running test or bench.
 pub fn pandacap() -> PathBuf {
     profile().join("pandacap")
 }
@@ -26,12 +26,12 @@ fn profile() -> PathBuf {
     env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned()
 }
 
-/// Where `scripts/build` puts what is released.
+/// Where `scripts/build` puts its output.
 pub fn dist() -> PathBuf {
     target().join("dist")
 }
 
-/// Where the files of tests go; on the same file system as the rest of `target/`.
+/// The folder for the files of tests, on the same file system as the rest of `target/`.
 pub fn scratch() -> PathBuf {
     let scratch = target().join("tmp");
     fs::create_dir_all(&scratch).unwrap();

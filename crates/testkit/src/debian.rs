@@ -1,4 +1,4 @@
-//! The Debian guest in the tests: built once, booted as often as needed, and used over SSH.
+//! The Debian guest for tests: built once, booted as often as needed, and used over SSH.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -17,7 +17,7 @@ use crate::checkout::{self, dist, root, scratch};
 use crate::program::{home, pandacap, process};
 use crate::run;
 
-/// What a Debian guest is made of, besides Debian.
+/// The files that a Debian guest is built from, besides Debian.
 const PARTS: [&str; 6] = [
     "guest-agent/recctrlu-setup",
     "crates/guest/src/bootstrap/guest/pandacap-bootstrap",
@@ -26,10 +26,10 @@ const PARTS: [&str; 6] = [
     "crates/guest/src/debian/init.sh",
     "crates/guest/src/debian/mod.rs",
 ];
-/// How long anything may take that is waited for.
+/// The time limit for anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// The name of a Debian guest that was built of what there is now; the first call builds it, with root's help.
+/// The name of a Debian guest built from the current files; the first call builds it, which needs root.
 pub fn debian() -> &'static str {
     static NAME: OnceLock<String> = OnceLock::new();
     NAME.get_or_init(|| {
@@ -66,7 +66,7 @@ fn build(name: &str, folder: &Path) {
     }
 }
 
-/// The same, with its state after a boot kept: machines start from it unless they are given `--cold`.
+/// The same guest with a warm state: machines resume from it unless they are given `--cold`.
 pub fn warm_debian() -> &'static str {
     static WARM: OnceLock<()> = OnceLock::new();
     WARM.get_or_init(|| {
@@ -75,18 +75,18 @@ pub fn warm_debian() -> &'static str {
     debian()
 }
 
-/// A `pandacap rec` of the Debian guest that is going on, with its SSH port forwarded.
+/// A running `pandacap rec` of the Debian guest, with its SSH port forwarded.
 pub struct Machine {
     dir: TempDir,
     rec: Child,
     port: u16,
     key: PathBuf,
-    /// How many recordings a test has been told of.
+    /// How many recordings were already returned to the test.
     seen: usize,
 }
 
 impl Machine {
-    /// Starts one with these options of `pandacap rec`.
+    /// Starts a run with these options of `pandacap rec`.
     pub fn start(guest: &str, options: &[&str]) -> Machine {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(dir.path().join(name)).unwrap();
@@ -104,7 +104,7 @@ impl Machine {
         machine
     }
 
-    /// What `pandacap rec` has said so far.
+    /// The output of `pandacap rec` so far.
     pub fn said(&self) -> String {
         fs::read_to_string(self.dir.path().join("said")).unwrap()
     }
@@ -122,7 +122,7 @@ impl Machine {
         }
     }
 
-    /// The first line of its SSH server, as soon as it answers.
+    /// The banner of the guest's SSH server, as soon as it answers.
     pub fn banner(&mut self) -> String {
         self.wait_for("SSH server", |machine| {
             let stream = TcpStream::connect(("127.0.0.1", machine.port)).ok()?;
@@ -133,7 +133,7 @@ impl Machine {
         })
     }
 
-    /// An SSH login as `user`, which runs `command`, a shell's, or is interactive without.
+    /// An SSH login as `user` that runs the shell command `command`, or is interactive without one.
     pub fn ssh(&self, user: &str, options: &[&str], command: &str) -> Process {
         let mut ssh = Process::new("ssh");
         ssh.args(["-q", "-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=100", "-o"]);
@@ -143,7 +143,7 @@ impl Machine {
         ssh
     }
 
-    /// What a person sees who logs in and types `keys`.
+    /// What a user sees who logs in and types `keys`.
     pub fn interactive(&mut self, user: &str, keys: &str) -> String {
         let output = self.wait_for("login", |machine| {
             let mut ssh =
@@ -155,7 +155,7 @@ impl Machine {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// Runs it as soon as the guest lets us in.
+    /// Runs it as soon as a login succeeds.
     fn login(&mut self, user: &str, command: &str) -> Output {
         self.wait_for("login", |machine| {
             let output = machine.ssh(user, &[], command).output().unwrap();
@@ -163,7 +163,7 @@ impl Machine {
         })
     }
 
-    /// What `command` writes, which has to succeed and not to complain.
+    /// The output of `command`, which must succeed without errors.
     pub fn run(&mut self, user: &str, command: &str) -> String {
         let output = self.login(user, command);
         let [out, complaint] =
@@ -176,7 +176,7 @@ impl Machine {
         out
     }
 
-    /// What `command` complains, which has to fail.
+    /// The error output of `command`, which must fail.
     pub fn fail(&mut self, user: &str, command: &str) -> String {
         let output = self.login(user, command);
         assert!(!output.status.success(), "{command}: {output:?}");
@@ -190,7 +190,7 @@ impl Machine {
         events.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Waits until `count` more recordings are complete than at the last call; returns their names without numbers.
+    /// Waits until `count` more recordings are complete than at the last call; returns their names, unnumbered.
     pub fn recorded(&mut self, count: usize) -> Vec<String> {
         let before = self.seen;
         self.seen += count;
@@ -203,12 +203,12 @@ impl Machine {
         names[before..].iter().map(|name| name[..name.len() - "_000".len()].to_owned()).collect()
     }
 
-    /// Turns the machine off, without any of what a shutdown does.
+    /// Turns the machine off without a shutdown.
     pub fn power_off(&mut self) {
         let _ = self.ssh("root", &[], "poweroff -ff").output().unwrap();
     }
 
-    /// Waits until it has ended: its exit code, its traces' manifests, and what it said.
+    /// Waits until the run has ended; returns its exit code, its traces' manifests, and its output.
     pub fn ended(&mut self) -> (Option<i32>, Vec<Value>, String) {
         let began = Instant::now();
         while self.rec.try_wait().unwrap().is_none() {
@@ -220,8 +220,8 @@ impl Machine {
         (self.rec.wait().unwrap().code(), traces, self.said())
     }
 
-    /// Waits until it has ended, and holds that these are its traces, every one verified and ended by the guest;
-    /// the bytes of their common overlay.
+    /// Waits until the run has ended, and asserts that these are its traces, all verified and ended by the guest;
+    /// returns the size of their common overlay in bytes.
     pub fn traced(mut self, names: &[&str]) -> u64 {
         let (code, traces, said) = self.ended();
         assert_eq!(code, Some(0), "{said}");
@@ -236,10 +236,10 @@ impl Machine {
     }
 }
 
-/// A machine that a test gave up on ends with it.
+/// A machine does not outlive a test that fails.
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Only if it is still there: then its id is still its own.
+        // Only if it is still running, because otherwise its id may have been reused.
         if let Ok(None) = self.rec.try_wait() {
             let _ = self.rec.kill();
             let _ = self.rec.wait();

@@ -1,4 +1,4 @@
-//! A guest with a disk, small and quick: the tiny guest's kernel with its IDE driver, and an ext4 with busybox.
+//! A small, fast guest with a disk: the tiny guest's kernel with its IDE driver, and an ext4 with busybox.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -17,10 +17,10 @@ use crate::checkout::{dist, scratch};
 use crate::program::{home, pandacap};
 use crate::run;
 
-/// The modules that find an IDE disk, in the order in which the kernel takes them.
+/// The modules for an IDE disk, in loading order.
 const MODULES: [&str; 5] = ["scsi/scsi_common", "scsi/scsi_mod", "ata/libata", "ata/ata_piix", "scsi/sd_mod"];
 
-/// What finds virtio's disks, in the order in which they need each other: modules, where not built into the kernel.
+/// The drivers for virtio disks, in loading order: modules, unless built into the kernel.
 const VIRTIO: [&str; 6] = [
     "virtio/virtio_ring",
     "virtio/virtio",
@@ -30,7 +30,7 @@ const VIRTIO: [&str; 6] = [
     "block/virtio_blk",
 ];
 
-/// The first process of the initramfs: finds the disk and goes on there.
+/// The first process of the initramfs: finds the disk and switches to it.
 const INITRAMFS_INIT: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t devtmpfs none /dev
@@ -48,7 +48,7 @@ mount -t devtmpfs none /dev; mount -t proc none /proc; mount -o remount,rw /
 sync; poweroff -f
 ";
 
-/// What the kernel is told.
+/// The kernel's command line.
 pub const APPEND: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
 
 struct Parts {
@@ -97,7 +97,7 @@ fn parts() -> &'static Parts {
     })
 }
 
-/// A file or folder of unpacked packages, which Debian 13 has in `usr` and Debian 12 beside it.
+/// A file or folder of unpacked packages, which is in `usr` on Debian 13 and beside it on Debian 12.
 fn packaged(folder: &Path, path: &str) -> PathBuf {
     let places = [folder.join(path), folder.join("usr").join(path)];
     places
@@ -106,7 +106,7 @@ fn packaged(folder: &Path, path: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("no {path} in {}", folder.display()))
 }
 
-/// A module as the kernel takes it, which Debian 13 compresses; none where the kernel has it built in.
+/// A module, uncompressed if necessary, as on Debian 13; none if it is built into the kernel.
 fn module(drivers: &Path, name: &str) -> Option<Vec<u8>> {
     let plain = drivers.join(format!("{name}.ko"));
     if plain.exists() {
@@ -123,7 +123,7 @@ pub fn kernel() -> &'static Path {
     &parts().kernel
 }
 
-/// The modules by which that kernel finds virtio's disks, in the order in which it takes them.
+/// That kernel's modules for virtio disks, in loading order.
 pub fn virtio() -> Vec<Vec<u8>> {
     VIRTIO.iter().filter_map(|name| module(&parts().drivers, name)).collect()
 }
@@ -133,12 +133,12 @@ pub fn initramfs() -> &'static Path {
     &parts().initramfs
 }
 
-/// Makes the image `disk.img` in `folder`, which runs `script` when it is booted.
+/// Creates the image `disk.img` in `folder`, which runs `script` when it is booted.
 pub fn image(folder: &Path, script: &str) -> PathBuf {
     image_of(folder, script, &[])
 }
 
-/// The same with more programs or other files.
+/// The same, with additional programs or other files.
 fn image_of(folder: &Path, script: &str, files: &[(&str, &[u8])]) -> PathBuf {
     let root = tempfile::tempdir_in(folder).unwrap();
     for name in ["bin", "dev", "proc", "run", "var"] {
@@ -178,7 +178,7 @@ pub fn image_that_runs(script: &str) -> (TempDir, PathBuf) {
     (dir, image)
 }
 
-/// `pandacap rec` of an image, into the folder `traces` beside it.
+/// `pandacap rec` on an image, with traces in the folder `traces` beside it.
 pub fn rec(image: &Path) -> Command {
     let mut command = pandacap(home());
     command.args(["rec", "--mem", "128", "--append", APPEND, "--out"]).arg(image.with_file_name("traces"));

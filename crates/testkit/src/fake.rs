@@ -1,11 +1,11 @@
-//! Fakes of what pandacap runs.
+//! Fakes of programs that pandacap runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A PANDA below `prefix` that is a script: it tells a version, and does what `then` says when it is to run.
+/// A fake PANDA below `prefix`: a script that prints a version, and otherwise runs `then`.
 ///
-/// A link would be seen through: PANDA asks the system where its program is.
+/// Not a link, because PANDA asks the system where its program is.
 pub fn panda(prefix: &Path, version: &str, then: &str) -> PathBuf {
     let program = prefix.join("bin/panda-system-x86_64");
     fs::create_dir_all(prefix.join("bin/panda/plugins")).unwrap();

@@ -1,4 +1,4 @@
-//! Files and folders, and who is in them.
+//! Files and folders, and the processes in them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-/// Everything in a folder, hidden things too; nothing where there is no folder.
+/// Everything in a folder, including hidden entries; nothing if the folder does not exist.
 pub fn entries(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let mut names: Vec<String> =
@@ -22,12 +22,12 @@ pub fn sha256(path: &Path) -> String {
     format!("{:x}", Sha256::digest(fs::read(path).unwrap()))
 }
 
-/// What a JSON file holds.
+/// The content of a JSON file.
 pub fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-/// Writes a program in the shell's language.
+/// Writes a shell script.
 pub fn script(path: &Path, text: &str) {
     fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();

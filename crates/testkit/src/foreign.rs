@@ -1,4 +1,4 @@
-//! Machines of every target, with guests of Debian's packages: recorded by recctrl, or by the monitor without it.
+//! Machines of every target, with guests from Debian packages: recorded by recctrl, or by the monitor without it.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,16 +16,16 @@ use rr_log::Target;
 use crate::checkout::{dist, root, scratch};
 use crate::wait::{comes, ended};
 
-/// How long a machine may take for anything.
+/// The time limit for anything that a machine does.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is recorded, once.
+/// The work to record, once.
 const WORK: &str = "i=0; while [ $i -lt 300 ]; do i=$((i+1)); done; ls /bin | md5sum";
 
-/// Where the agent's file lies in a guest's memory.
+/// Where the agent's file is in a guest's memory.
 const AGENT: usize = 0x40_0000;
 
-/// The processor is idle for a moment, which lets PANDA's main loop go on where it hangs: docs/panda.md.
+/// Leaves the processor idle for a moment, which frees PANDA's main loop if it hangs: docs/panda.md.
 const INIT: &str = "#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -33,10 +33,10 @@ mount -t proc proc /proc; mount -t devtmpfs dev /dev
 sleep 1; echo READY
 ";
 
-/// A kind of machine: a target and what PANDA is told.
+/// A kind of machine: a target and PANDA's arguments.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
-    /// What PANDA emulates.
+    /// The target that PANDA emulates.
     pub target: Target,
     /// PANDA's arguments for the machine.
     pub machine: &'static str,
@@ -44,16 +44,16 @@ pub struct Kind {
     arch: &'static str,
     /// The package of the guest's kernel.
     pub kernel: &'static str,
-    /// The machine's device tree, among those of the kernel's package.
+    /// The machine's device tree, from the kernel's package.
     tree: Option<&'static str>,
-    /// What the kernel is told.
+    /// The kernel's command line.
     append: &'static str,
 }
 
 const PC: &str = "console=ttyS0 no_timer_check";
-/// Never idle: PANDA's replays of the generic timer stand still where the processor waits.
+/// Never idle, because PANDA's replays with the generic timer stall where the processor waits.
 const VIRT: &str = "console=ttyAMA0 nohlt";
-/// Without the measure of its delay loop, in which PANDA often hangs: docs/panda.md.
+/// Without calibrating its delay loop, during which PANDA often hangs: docs/panda.md.
 const CUBIEBOARD: &str = "console=ttyS0 lpj=1000000";
 
 /// Every machine of docs/targets.md, in its order.
@@ -127,22 +127,22 @@ pub struct Foreign {
     dist: PathBuf,
 }
 
-/// What recordings came to.
+/// The results of some recordings.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Recordings that were made.
     pub made: u32,
     /// Recordings that replay to their end, without recctrl.
     pub replayed: u32,
-    /// Recordings in which the agent goes on right behind its hypercall.
+    /// Recordings in which the agent continues right after its hypercall.
     pub exact: u32,
 }
 
 impl Foreign {
-    /// Gets the guest's packages, once.
+    /// Downloads the guest's packages, once.
     pub fn open(kind: Kind, panda: Panda) -> Foreign {
         let packages = scratch().join(format!("guest-{}", kind.arch));
-        // One at a time: two tests may want the same guest.
+        // One at a time, because two tests may need the same guest.
         let _turn = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
         if !packages.join("boot").exists() {
             let fetch = root().join("scripts/fetch");
@@ -160,7 +160,7 @@ impl Foreign {
         fs::metadata(self.dist.join("recctrlu")).unwrap().len()
     }
 
-    /// Has the guest record its work `times` times with recctrl, and replays what was made without.
+    /// Makes the guest record its work `times` times with recctrl, and replays the recordings without it.
     pub fn by_recctrl(&self, times: u32) -> Count {
         let dir = tempfile::tempdir().unwrap();
         let script = format!("while :; do recctrlu run r -- sh -c '{WORK}'; done");
@@ -173,7 +173,7 @@ impl Foreign {
         count
     }
 
-    /// Has PANDA find our recctrl before its own.
+    /// Makes PANDA find our recctrl before its own.
     fn load_ours(&self, dir: &Path, panda: &mut Command) {
         let plugins = dir.join(format!("panda-dir/{}-softmmu/panda/plugins", self.kind.target));
         fs::create_dir_all(&plugins).unwrap();
@@ -183,7 +183,7 @@ impl Foreign {
     }
 
     /// Boots the guest with `script`, which powers off, and another program beside the agent, with our recctrl or
-    /// with upstream's; returns what its console says, and the recordings.
+    /// with upstream's; returns its console output, and the recordings.
     pub fn says(&self, script: &str, program: (&str, &[u8]), ours: bool) -> (String, Vec<String>) {
         let dir = tempfile::tempdir().unwrap();
         let mut panda = self.booting(dir.path(), script);
@@ -206,7 +206,7 @@ impl Foreign {
     pub fn by_monitor(&self, times: u32) -> Count {
         let dir = tempfile::tempdir().unwrap();
         let mut made = 0;
-        // This PANDA can miss that its main loop wants a turn; with a guest that is never idle it never has one again.
+        // This PANDA can miss that its main loop wants to run. If the guest is never idle, the loop then never runs.
         for _boot in 0..5 {
             made = self.ask_monitor(dir.path(), made..times);
         }
@@ -231,7 +231,7 @@ impl Foreign {
                 fs::remove_file(&log).ok();
                 let asked = writeln!(monitor, "begin_record {}", recording(n));
                 let begun = || log.exists();
-                // Where PANDA has died, it is booted again, too.
+                // If PANDA has died, it is started again, too.
                 if asked.is_err() || !comes(Duration::from_secs(20), begun) {
                     break;
                 }
@@ -252,7 +252,7 @@ impl Foreign {
         made
     }
 
-    /// PANDA with the machine, about to boot the guest; what it says goes to `said` in `dir`.
+    /// PANDA with the machine, about to boot the guest; its output goes to `said` in `dir`.
     fn booting(&self, dir: &Path, script: &str) -> Command {
         let read = |path: PathBuf| fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let folders = ["bin", "dev", "proc"].into_iter().fold(Archive::default(), Archive::folder);
@@ -323,7 +323,7 @@ impl Foreign {
         places.any(|place| self.is_answered(place))
     }
 
-    /// Whether there is a hypercall just in front of this place in the agent's file.
+    /// Whether there is a hypercall just before this offset in the agent's file.
     fn is_answered(&self, at: usize) -> bool {
         let hypercall: &[u8] = match self.kind.target {
             Target::X86_64 | Target::I386 => &[0x0f, 0xa2],
@@ -335,9 +335,9 @@ impl Foreign {
     }
 }
 
-/// Has PANDA's threads share one core, on which the main loop has its turn whenever it wants it: docs/targets.md.
+/// Makes PANDA's threads share one core, on which the main loop runs whenever it needs to: docs/targets.md.
 ///
-/// With -icount a replay stands still while a timer is due, and PANDA gives up after 20 looks at it.
+/// With -icount, a replay stands still while a timer is due, and PANDA gives up after 20 attempts.
 fn on_one_core(panda: &mut Command) {
     // SAFETY: between fork and exec there are plain system calls only; what they are given lives until they return.
     unsafe {
@@ -361,14 +361,14 @@ fn recording(n: u32) -> String {
     format!("r_{n:03}")
 }
 
-/// The entry of a folder whose name begins so.
+/// The entry of a folder whose name starts with this.
 fn find(dir: &Path, name: &str) -> PathBuf {
     let mut entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
     let found = entries.find(|entry| entry.file_name().to_string_lossy().starts_with(name));
     found.unwrap_or_else(|| panic!("no {name} in {}", dir.display())).path()
 }
 
-/// Waits for a PANDA, but not for ever; whether it ended well.
+/// Waits for a PANDA with a time limit; returns whether it succeeded.
 fn wait(panda: Child) -> bool {
     ended(panda, PATIENCE).success()
 }

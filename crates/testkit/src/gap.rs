@@ -1,4 +1,4 @@
-//! How exactly a recording of the probe's `gap` begins and ends, read from its snapshot and its log.
+//! Where exactly a recording of the probe's `gap` begins and ends, according to its snapshot and log.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use rr_log::{Event, Reader};
 use trace::{log_name, snapshot_name};
 
-/// Instructions in one turn of the loop behind the start, and of the loop of port reads behind the stop.
+/// Instructions in one turn of the loop after the start, and of the loop of port reads after the stop.
 const INSTRUCTIONS_A_TURN: u64 = 4;
 const INSTRUCTIONS_A_READ: u64 = 5;
-/// What the probe writes, with the name that it gave and colons up to 32 bytes, in front of its count of turns.
+/// What the probe writes before its count of turns, with the recording's name, padded with colons to 32 bytes.
 const MARK: &str = "pandacap-mark-of";
 
 /// What a recording of the probe's `gap` shows.
@@ -19,12 +19,12 @@ pub struct Gap {
     pub before: u64,
     /// Instructions recorded from the port read just before the stop to the recording's end.
     pub from_last: Option<u64>,
-    /// Instructions of the probe's that were recorded behind the stop.
+    /// The probe's instructions that were recorded after the stop.
     pub after: u64,
 }
 
 impl Gap {
-    /// Looks at the recording `name` in `dir`, which the probe has called `asked`.
+    /// Examines the recording `name` in `dir`, which the probe called `asked`.
     pub fn of(dir: &Path, name: &str, asked: &str) -> Gap {
         let snapshot = fs::read(dir.join(snapshot_name(name))).unwrap();
         let mark = format!("{::<32}", format!("{MARK}{asked}"));
@@ -35,7 +35,7 @@ impl Gap {
         for entry in Reader::open(&dir.join(log_name(name))).unwrap() {
             let entry = entry.unwrap();
             match entry.event {
-                // PANDA logs a read of two bytes as what the device said, and then what became of it.
+                // PANDA logs a two-byte read twice: the device's value, and then the resulting value.
                 Event::Input8(_) if entry.callsite.name() == "read_2" => reads.push(entry.instructions),
                 Event::End => end = entry.instructions,
                 _ => {}

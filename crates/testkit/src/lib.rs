@@ -1,7 +1,7 @@
 //! What tests and benches share, so that they read like a story: the program, guests, machines, fakes.
 //!
-//! Everything lies below the checkout's `target/`, and what takes long to make (PANDA, guests) is made once and kept.
-//! What goes wrong here panics, and so fails the test.
+//! Everything is in the checkout's `target/`, and what takes long to make (PANDA, guests) is made once and kept.
+//! Any error here panics, and so fails the test.
 
 #![allow(clippy::disallowed_methods, reason = "the files are the tests' own")]
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
@@ -23,7 +23,7 @@ pub mod transcript;
 pub mod wait;
 pub mod wheel;
 
-/// Runs a command that has to succeed.
+/// Runs a command that must succeed.
 #[track_caller]
 pub fn run(command: &mut std::process::Command) {
     let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));

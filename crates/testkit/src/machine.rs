@@ -1,4 +1,4 @@
-//! A machine for tests: PANDA with any recctrl, and the tiny guest with a script of the test's own.
+//! A machine for tests: PANDA with any recctrl, and the tiny guest with the test's own script.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,13 +21,13 @@ use crate::wait;
 pub enum Plugin {
     /// None.
     Absent,
-    /// The one that `scripts/build` has built.
+    /// Ours, built by `scripts/build`.
     Ours,
-    /// The one that comes with PANDA.
+    /// Upstream's, which comes with PANDA.
     Upstreams,
 }
 
-/// How long a machine may take for anything that a test has it do.
+/// The time limit for anything that a test makes a machine do.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The guest's first process: runs the test's script, then powers off.
@@ -48,7 +48,7 @@ pub fn lab() -> &'static Lab {
     })
 }
 
-/// A PANDA, a guest, and what they need of the checkout.
+/// A PANDA, a guest, and what they need from the checkout.
 pub struct Lab {
     panda: Panda,
     guest: Guest,
@@ -58,7 +58,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// The lab of a PANDA; its guest is kept in `home`.
+    /// The lab for a PANDA; its guest is kept in `home`.
     pub fn open(panda: Panda, home: &Path) -> Lab {
         let guest = guest::tiny::ready(home, Target::X86_64, &panda_host::progress::Silent).unwrap();
         let built = |file: &str| {
@@ -71,7 +71,7 @@ impl Lab {
         Lab { panda, guest, programs, plugin: built("panda_recctrl.so") }
     }
 
-    /// PANDA, with the machine but without anything to do.
+    /// PANDA with the machine, but without a guest.
     pub fn panda(&self) -> Command {
         let mut panda = self.panda.command();
         panda.args(["-nodefaults", "-display", "none", "-vga", "none", "-no-reboot", "-m", "256"]);
@@ -107,7 +107,7 @@ impl Lab {
         panda
     }
 
-    /// Has `panda` look for plugins in a folder below `dir` first, with ours in it; returns the folder.
+    /// Makes `panda` look for plugins first in a folder below `dir`, which has ours; returns the folder.
     pub fn plugins(&self, dir: &Path, panda: &mut Command) -> PathBuf {
         let plugins = dir.join("panda-dir/x86_64-softmmu/panda/plugins");
         fs::create_dir_all(&plugins).unwrap();
@@ -123,12 +123,12 @@ impl Lab {
         Run::of(dir, panda)
     }
 
-    /// Replays a recording on a PANDA without recctrl; what PANDA said when it does not come to its end.
+    /// Replays a recording on a PANDA without recctrl; if it does not reach its end, the error is PANDA's output.
     pub fn replay(&self, dir: &Path, name: &str) -> Result<(), String> {
         self.replay_with(dir, name, &[])
     }
 
-    /// The same, with more of PANDA's arguments.
+    /// The same, with further PANDA arguments.
     pub fn replay_with(&self, dir: &Path, name: &str, arguments: &[&str]) -> Result<(), String> {
         let log = dir.join("replay.out");
         let mut panda = self.panda();
@@ -163,7 +163,7 @@ impl Run {
         Run::after(dir, child)
     }
 
-    /// Waits for the end of a PANDA that runs, and collects what it left behind.
+    /// Waits for a running PANDA to end, and collects what it left behind.
     pub fn after(dir: tempfile::TempDir, panda: Child) -> Run {
         let status = wait::ended(panda, PATIENCE);
         let read =
@@ -193,7 +193,7 @@ impl Run {
         self.events().into_iter().filter(|event| event["event"] == kind).collect()
     }
 
-    /// Holds that the guest said all of `lines`, in this order.
+    /// Asserts that the guest printed all of `lines`, in this order.
     pub fn assert_says(&self, lines: &[&str]) {
         let mut rest = self.console.lines();
         for line in lines {

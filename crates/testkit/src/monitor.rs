@@ -1,4 +1,4 @@
-//! PANDA's monitor, as a test talks to it.
+//! A client for PANDA's monitor.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-/// How long anything may take before it counts as hung.
+/// The time after which PANDA counts as hung.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// PANDA's monitor on a socket.
@@ -27,7 +27,7 @@ impl Monitor {
         Ok(monitor)
     }
 
-    /// Gives a command; waits for its answer.
+    /// Sends a command, and waits for its answer.
     pub fn ask(&mut self, command: &str) -> io::Result<()> {
         self.0.write_all(format!("{command}\n").as_bytes())?;
         self.answer()

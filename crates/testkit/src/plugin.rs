@@ -1,4 +1,4 @@
-//! Plugins of PANDA's, built as their users build them.
+//! PANDA plugins, built as users build them.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::checkout::{root, scratch, target};
 use crate::run;
 
-/// Compiles a plugin in C, from its place in the checkout.
+/// Compiles a C plugin from its path in the checkout.
 pub fn in_c(source: &str) -> tempfile::TempPath {
     let plugin = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     let mut cc = Command::new("cc");
@@ -25,7 +25,7 @@ pub fn example(name: &str) -> PathBuf {
     target().join(format!("debug/libpanda_{name}.so"))
 }
 
-/// A plugin in a folder of its own, as `pandacap plugin new` begins it. What all of them depend on is built once.
+/// A plugin in its own folder, as `pandacap plugin new` creates it. Common dependencies are built once.
 pub fn own(name: &str, folder: &Path) -> PathBuf {
     let built = scratch().join("plugin-new");
     let mut cargo = cargo();

@@ -1,4 +1,4 @@
-//! `pandacap` as its users run it, and the home that most tests share.
+//! `pandacap` as users run it, and the home that most tests share.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::checkout::{self, scratch};
 use crate::run;
 use crate::wheel::wheel;
 
-/// `pandacap`, with its home in `home` and without the PANDA that the machine may have.
+/// `pandacap`, with its home in `home`, ignoring any PANDA that the machine may have.
 pub fn pandacap(home: &Path) -> Command {
     Command::from_std(process(home))
 }
 
-/// The same, to be left running.
+/// The same, as a process that is left running.
 pub fn process(home: &Path) -> Process {
     let mut command = Process::new(checkout::pandacap());
     command.env("PANDACAP_HOME", home).env_remove("PANDA_PATH").env_remove("PANDA_DIR");
@@ -48,7 +48,7 @@ fn shared() -> PathBuf {
     scratch().join("home")
 }
 
-/// The PANDA that whole runs are tried on: `$PANDA_PATH`, or the embedded one.
+/// The PANDA for whole runs: `$PANDA_PATH`, or the embedded one.
 pub fn selection() -> Selection {
     Selection { panda: std::env::var_os("PANDA_PATH").map(PathBuf::from), ..Selection::default() }
 }
@@ -59,7 +59,7 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 
-/// A home in `dir` with PANDA and the tiny guest, which is not warm: other tests boot the shared one cold.
+/// A home in `dir` with PANDA and the tiny guest, for tests that warm it: other tests boot the shared one cold.
 pub fn own_home(dir: &Path) -> PathBuf {
     let own = dir.join("home");
     pandacap(home()).args(["rec", "--dry-run", "--", "true"]).assert().success();
@@ -67,12 +67,12 @@ pub fn own_home(dir: &Path) -> PathBuf {
     run(Process::new("cp").arg("-a").arg(home().join("panda")).arg(&own));
     fs::create_dir(own.join("guests")).unwrap();
     run(Process::new("cp").arg("-a").arg(home().join("guests/tiny")).arg(own.join("guests")));
-    // Where `scripts/bench runs` was run before.
+    // If `scripts/bench runs` was run before.
     fs::remove_dir_all(own.join("guests/tiny/warm")).ok();
     own
 }
 
-/// A verified trace called `t` of a command in the tiny guest: the folder that it is in, and its own.
+/// A verified trace called `t` of a command in the tiny guest; returns the folder that contains it, and its own.
 pub fn recorded(command: &[&str]) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let mut rec = pandacap(home());
@@ -81,7 +81,7 @@ pub fn recorded(command: &[&str]) -> (TempDir, PathBuf) {
     (dir, trace)
 }
 
-/// How `pandacap verify` ends, and its reports, one for each trace.
+/// The exit code of `pandacap verify`, and its reports, one for each trace.
 pub fn verify(folder: &Path) -> (Option<i32>, Value) {
     let output = pandacap(home()).args(["verify", "--json"]).arg(folder).output().unwrap();
     (output.status.code(), json(&output))

@@ -1,11 +1,11 @@
-//! What cannot be tried on this machine is skipped by name, and `scripts/test` counts it in its last line.
+//! Tests that this machine cannot run are skipped by name, and `scripts/test` counts them in its last line.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
 use crate::checkout::scratch;
 
-/// Writes down what is skipped, and why; the test returns then.
+/// Notes what is skipped, and why; the test then returns.
 #[allow(clippy::print_stderr, reason = "the test that is skipped says so")]
 pub fn skip(name: &str, why: &str) {
     let line = format!("skipped: {name}: {why}\n");

@@ -1,4 +1,4 @@
-//! Recordings that PANDA was killed in the middle of, salvaged.
+//! Recordings during which PANDA is killed, and their salvage.
 
 use std::fs;
 use std::io::Write;
@@ -17,15 +17,15 @@ pub const KILLS: u32 = 20;
 
 const LOG: &str = "torn-rr-nondet.log";
 
-/// How long anything may take that is waited for.
+/// The time limit for anything that is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A guest with something to do and something to say, all the time.
+/// A guest that keeps working and printing.
 const BUSY: &str = "echo busy; while :; do ls -lR /proc/1 /bin; done";
 
-/// Cuts a recording short and salvages it: which part of its log is kept, and whether it replays.
+/// Cuts a recording short and salvages it; returns what part of its log is kept, and whether it replays.
 ///
-/// No two of the kills come at the same size of the log.
+/// Each kill comes at a different size of the log.
 pub fn salvaged(kill: u32) -> (f64, Result<(), String>) {
     let dir = tempfile::tempdir().unwrap();
     record_and_kill(dir.path(), (256 + 96 * u64::from(kill)) << 10);

@@ -1,4 +1,4 @@
-//! What a page of the documentation shows of commands, held against what they say.
+//! Compares the transcripts in the documentation with the output of commands.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::checkout::{self, root};
 use crate::program::{home, selection};
 
-/// What `page` shows behind `$ command`, up to the next command or the block's end.
+/// What `page` shows after `$ command`, up to the next command or the end of the block.
 pub fn shown(page: &str, command: &str) -> String {
     let text = fs::read_to_string(root().join(page)).unwrap();
     let prompt = format!("$ {command}");
@@ -18,18 +18,18 @@ pub fn shown(page: &str, command: &str) -> String {
     shown.join("\n")
 }
 
-/// Runs a command that the page shows, as a shell does in `dir` with `pandacap` on its path, and holds that it says
+/// Runs a command from the page in a shell in `dir`, with `pandacap` on its path, and asserts that it prints
 /// what the page shows; see [`assert_shown`].
 pub fn hold(page: &str, command: &str, dir: &Path) {
     assert_shown(page, command, &said(command, dir, &[]));
 }
 
-/// The same where the command needs the shared home with PANDA and the tiny guest.
+/// The same for a command that needs the shared home with PANDA and the tiny guest.
 pub fn hold_with_panda(page: &str, command: &str, dir: &Path) {
     assert_shown(page, command, &said_with_panda(command, dir));
 }
 
-/// What a shell's command writes to both outputs in `dir`, with the shared home.
+/// The output of a shell command in `dir`, with the shared home; both streams.
 pub fn said_with_panda(command: &str, dir: &Path) -> String {
     let panda = selection().panda.map(|panda| ("PANDA_PATH", panda));
     let variables = [Some(("PANDACAP_HOME", home().to_owned())), panda];
@@ -45,7 +45,7 @@ fn said(command: &str, dir: &Path, variables: &[(&str, PathBuf)]) -> String {
     String::from_utf8(shell.stdin(Stdio::null()).output().unwrap().stdout).unwrap()
 }
 
-/// Holds that a command says what the page shows of it, but for what differs from one run to the next: words with a
+/// Asserts that a command's output matches the page, except for what differs between runs: words with a
 /// digit in them, paths, and the width of columns. A line `...` of the page stands for any number of lines.
 #[track_caller]
 pub fn assert_shown(page: &str, command: &str, said: &str) {
@@ -62,7 +62,7 @@ fn fits(pattern: &[String], lines: &[String]) -> bool {
     }
 }
 
-/// The lines of a text that have anything in them, with what differs elided.
+/// The non-empty lines of a text, with what differs elided.
 fn shape(text: &str) -> Vec<String> {
     let differs = |word: &str| word.starts_with('/') || word.contains(|c: char| c.is_ascii_digit());
     let word = |word| if differs(word) { "#" } else { word };

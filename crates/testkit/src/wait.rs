@@ -1,4 +1,4 @@
-//! Waiting, but not for ever.
+//! Waiting with a time limit.
 
 use std::fs;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::process::{Child, ExitStatus};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Between two looks.
+/// The time between two checks.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits until there is something to see; panics, and names it, where it does not come.
+/// Waits until `look` returns something; panics with its name if that takes too long.
 #[track_caller]
 pub fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
@@ -22,7 +22,7 @@ pub fn until<T>(what: &str, patience: Duration, mut look: impl FnMut() -> Option
     }
 }
 
-/// Whether something comes to be so.
+/// Whether a condition becomes true in time.
 pub fn comes(patience: Duration, mut it: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < patience {
@@ -34,7 +34,7 @@ pub fn comes(patience: Duration, mut it: impl FnMut() -> bool) -> bool {
     false
 }
 
-/// Waits until a file says `what`.
+/// Waits until a file contains `what`.
 #[track_caller]
 pub fn until_said(file: &Path, what: &str, patience: Duration) {
     let wanted = format!("{what:?} in {}", file.display());

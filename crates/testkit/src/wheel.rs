@@ -1,4 +1,4 @@
-//! The Python wheel that PANDA comes in, downloaded once.
+//! The Python wheel that contains PANDA, downloaded once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use crate::checkout::scratch;
 
 const WHEEL: &str = "pandare-0.1.1.5-py3-none-any.whl";
 
-/// Where a PANDA of that wheel is in a home.
+/// The path of a PANDA from that wheel in a home.
 pub const PANDA: &str = "panda/0.1.1.5";
 
 /// The folder with the wheel.

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 #[derive(Default)]
 struct Executed {
     instructions: u64,
-    /// Blocks, each time they were executed.
+    /// Block executions.
     blocks: u64,
-    /// Where blocks begin that were executed at all.
+    /// The addresses of the blocks that were executed.
     distinct: HashSet<u64>,
 }
 
@@ -37,10 +37,10 @@ struct Running {
 }
 
 impl Coverage {
-    /// The running block has been left, and `instructions` have been executed by now.
+    /// Ends the running block; `instructions` have been executed by now.
     fn account(&mut self, instructions: u64) {
         let Some(Running { asid, begin, before }) = self.running.take() else { return };
-        // PANDA leaves a block before its first instruction when its main loop wants a turn, and enters it again.
+        // When its main loop wants to run, PANDA leaves a block before its first instruction, and re-enters it.
         if instructions > before {
             let executed = self.by_asid.entry(asid).or_default();
             executed.instructions += instructions - before;

@@ -1,4 +1,4 @@
-//! Follows recctrl: logs what it hears, and records what comes after a note of the guest's.
+//! Follows recctrl: logs its events, and makes a recording when a guest's message asks for one.
 
 use std::{error::Error, ffi::CStr};
 

@@ -1,4 +1,4 @@
-//! Timeline: the hypercalls of a trace and its changes of address space, by instruction, as JSON Lines.
+//! Timeline: the hypercalls and address space changes of a trace, by instruction, as JSON Lines.
 
 use std::{
     error::Error,
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub struct Timeline {
     output: Output,
     processes: bool,
-    /// The first error of writing; nothing more is written after it.
+    /// The first write error; nothing more is written after it.
     written: io::Result<()>,
     hypercalls: u64,
     changes: u64,
@@ -28,7 +28,7 @@ impl Timeline {
     }
 }
 
-/// Text in guest memory, up to a NUL; as much of it as is there.
+/// Text in guest memory, up to a NUL; as much of it as can be read.
 fn text(cpu: Cpu<'_>, address: u64, most: usize) -> String {
     let bytes = (0..most as u64).map_while(|i| cpu.memory(address.wrapping_add(i), 1)).flatten();
     let bytes: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
@@ -86,7 +86,7 @@ impl Plugin for Timeline {
             }
             self.line(&line);
         }
-        // Looked at, and left to whoever answers it.
+        // Only observed, and left for other plugins to answer.
         false
     }
 

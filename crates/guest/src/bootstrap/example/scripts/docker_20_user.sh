@@ -1,4 +1,4 @@
 #!/bin/sh
-# Runs in containers only: a user for those who watch.
+# Runs in containers only: creates the user.
 set -eu
 useradd --create-home --uid "$BOOTSTRAP_UID" --shell /bin/sh "$BOOTSTRAP_USER"
