@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 
 use rr_log::Target;
-use rr_log::{Call, Callsite, Cut, Event, Limits, Reader, Summary, check, encode, encode_header};
+use rr_log::{Call, Callsite, CutPoint, Event, Limits, Reader, Summary, check, encode, encode_header};
 
 /// For any bytes read as PANDA's log: no panic, no more memory than the log has bytes, a salvaged log is complete,
 /// and a log that passes the check for a PC with 256 MiB cannot harm PANDA.
@@ -31,7 +31,7 @@ pub fn nondet_log(log: &[u8]) {
     }
 
     let mut reader = Reader::new(Cursor::new(log)).expect("it could be read before");
-    if let (Some(cut), Some(_)) = Cut::find(&mut reader) {
+    if let (Some(cut), Some(_)) = CutPoint::find(&mut reader) {
         let mut whole = Vec::new();
         encode_header(cut.instructions, &mut whole);
         whole.extend(&log[8..cut.offset as usize]);

@@ -12,8 +12,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use guest::{
-    Guest, GuestError, GuestManifest, Import, Listed, Origin, Sign, WarmKey, debian, import, remove, shell,
-    shrink, tiny, warm,
+    BootSign, Guest, GuestError, GuestManifest, Import, Listed, Origin, WarmKey, debian, import, remove,
+    shell, shrink, tiny, warm,
 };
 use machine::{Interrupt, Nic, Overlays, PortForward, Reach};
 use panda_host::{Panda, Progress};
@@ -172,7 +172,7 @@ impl Command {
                 show(&guest, context.output)?;
             }
             Command::Import { name, disk, image, kernel, initrd, append, target, mem, nic, booted } => {
-                let booted = booted.map_or(Sign::Ssh(22), Sign::Console);
+                let booted = booted.map_or(BootSign::Ssh(22), BootSign::Console);
                 let (initramfs, nic) = (initrd, Some(nic));
                 let (format, below, memory_mib) = (image.format, image.below(), mem);
                 let what = Import {

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::draft::Draft;
 use crate::error::GuestError;
 use crate::guest::Guest;
-use crate::manifest::{Disk, GuestManifest, MANIFEST, Origin, SCHEMA, Sign};
+use crate::manifest::{BootSign, GuestDisk, GuestManifest, MANIFEST, Origin, SCHEMA};
 use crate::tool::{self, ToolError};
 use files::FileDigest;
 use machine::{Base, Below, Format, Formats, Nic, Overlays};
@@ -43,7 +43,7 @@ pub struct Import {
     /// Its network card.
     pub nic: Option<Nic>,
     /// What tells that it has booted.
-    pub booted: Sign,
+    pub booted: BootSign,
 }
 
 /// Makes a guest `name` of an image, which is copied; of one that cannot be booted nothing is made.
@@ -72,7 +72,7 @@ pub fn import(home: &Path, name: &str, what: Import, progress: &dyn Progress) ->
         kernel,
         initramfs,
         append: what.append,
-        disk: Some(Disk { file: DISK.into(), format: Format::Qcow2, bytes: base.virtual_bytes }),
+        disk: Some(GuestDisk { file: DISK.into(), format: Format::Qcow2, bytes: base.virtual_bytes }),
         nic: what.nic,
         booted: what.booted,
         login: None,

@@ -20,7 +20,7 @@ pub use self::apt::{AptError, Package};
 pub use self::error::{GuestError, WarmError};
 pub use self::guest::{Guest, Listed, guests};
 pub use self::import::{Import, import, shrink};
-pub use self::manifest::{Disk, GuestManifest, Login, MANIFEST, Origin, SCHEMA, Sign};
+pub use self::manifest::{BootSign, GuestDisk, GuestManifest, Login, MANIFEST, Origin, SCHEMA};
 pub use self::shell::shell;
 pub use self::store::remove;
 pub use self::tool::ToolError;

@@ -34,11 +34,11 @@ pub struct GuestManifest {
     /// Its command line.
     pub append: String,
     /// Its disk, which no machine ever writes to; none where the initramfs is all.
-    pub disk: Option<Disk>,
+    pub disk: Option<GuestDisk>,
     /// Its network card.
     pub nic: Option<Nic>,
     /// What tells that it has booted.
-    pub booted: Sign,
+    pub booted: BootSign,
     /// How to log in.
     pub login: Option<Login>,
     /// Where it comes from.
@@ -49,7 +49,7 @@ pub struct GuestManifest {
 
 /// A disk image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Disk {
+pub struct GuestDisk {
     /// The image's name in the guest's folder, or the absolute path of one that was linked.
     pub file: PathBuf,
     /// Its format.
@@ -61,22 +61,22 @@ pub struct Disk {
 /// What tells that a guest has booted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Sign {
+pub enum BootSign {
     /// This text on its first serial port.
     Console(String),
     /// What an SSH server says first, on this port of the guest.
     Ssh(u16),
 }
 
-impl Sign {
+impl BootSign {
     /// The text on the console, or nothing.
     pub fn text(&self) -> &str {
-        if let Sign::Console(text) = self { text } else { "" }
+        if let BootSign::Console(text) = self { text } else { "" }
     }
 
     /// A port of the host, any that is free, that leads to the SSH server.
     pub fn forward(&self) -> Option<PortForward> {
-        let Sign::Ssh(guest) = self else { return None };
+        let BootSign::Ssh(guest) = self else { return None };
         Some(PortForward { guest: *guest, host: 0, address: Ipv4Addr::LOCALHOST, protocol: Protocol::Tcp })
     }
 }

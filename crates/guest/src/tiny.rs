@@ -9,7 +9,7 @@ use crate::cpio::Archive;
 use crate::draft::Draft;
 use crate::error::GuestError;
 use crate::guest::Guest;
-use crate::manifest::{GuestManifest, Origin, SCHEMA, Sign};
+use crate::manifest::{BootSign, GuestManifest, Origin, SCHEMA};
 use machine::Machine;
 use panda_host::Progress;
 use rr_log::Target;
@@ -102,7 +102,7 @@ pub fn build(
         append: APPEND.to_owned(),
         disk: None,
         nic: None,
-        booted: Sign::Console(BOOTED.to_owned()),
+        booted: BootSign::Console(BOOTED.to_owned()),
         login: None,
         origin: Origin::Built { recipe: RECIPE.to_owned(), packages },
         files: BTreeMap::new(),

@@ -276,7 +276,7 @@ fn is_hidden(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{GuestManifest, Origin, SCHEMA, Sign as Booted, tiny};
+    use crate::{BootSign as Booted, GuestManifest, Origin, SCHEMA, tiny};
     use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::time::SystemTime;

@@ -5,7 +5,7 @@
 //! <home>/panda/staging/                 what is being installed
 //! <home>/panda/0.1.1.5/pc-bios/         firmware
 //! <home>/panda/0.1.1.5/<target>-softmmu/
-//!     install.json                      [`Record`]
+//!     install.json                      [`InstallRecord`]
 //!     libpanda-<target>.so              upstream's, unchanged
 //!     panda/plugins/                    upstream's, without DT_RUNPATH
 //!     panda-system-<target>             our launcher
@@ -24,7 +24,7 @@ use rr_log::Target;
 /// The release of the Python package `pandare` that carries this PANDA: the last one with libpanda in it.
 pub const RELEASE: &str = "0.1.1.5";
 
-/// The layout and the launcher's part of it, as [`Record::schema`] counts them.
+/// The layout and the launcher's part of it, as [`InstallRecord::schema`] counts them.
 const SCHEMA: Schema = Schema::new(1);
 
 /// One installation, complete or not.
@@ -35,7 +35,7 @@ pub struct Embedded {
 
 /// What `install.json` says about one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Record {
+pub struct InstallRecord {
     /// The version of this format and of the layout around it.
     pub schema: Schema,
     /// The guest architecture.
@@ -79,7 +79,7 @@ pub enum RecordError {
     },
 }
 
-impl Record {
+impl InstallRecord {
     /// The record of an installation in today's layout.
     pub fn new(
         target: Target,
@@ -87,8 +87,8 @@ impl Record {
         version: String,
         digest: String,
         stand_ins: Vec<String>,
-    ) -> Record {
-        Record { schema: SCHEMA, target, wheel: wheel.to_owned(), version, digest, stand_ins }
+    ) -> InstallRecord {
+        InstallRecord { schema: SCHEMA, target, wheel: wheel.to_owned(), version, digest, stand_ins }
     }
 
     /// The bytes of `install.json`.
@@ -151,7 +151,7 @@ impl Embedded {
     }
 
     /// What was installed for a target, if anything.
-    pub fn record(&self, target: Target) -> Result<Option<Record>, RecordError> {
+    pub fn record(&self, target: Target) -> Result<Option<InstallRecord>, RecordError> {
         let path = self.record_file(target);
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn what_was_written_down_is_read_back() -> Result<(), Box<dyn std::error::Error>> {
         let stand_ins = vec!["libepoxy.so.0".to_owned()];
-        let record = Record::new(Target::X86_64, "ab", "2.9.1".to_owned(), "cd".to_owned(), stand_ins);
+        let record = InstallRecord::new(Target::X86_64, "ab", "2.9.1".to_owned(), "cd".to_owned(), stand_ins);
         let (_home, embedded) = home_with(std::str::from_utf8(&record.to_json()?)?)?;
         assert_eq!(embedded.record(Target::X86_64)?, Some(record));
         assert_eq!(embedded.record(Target::Arm)?, None);

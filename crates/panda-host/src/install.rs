@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::builder::{libraries, without_runpath};
 use crate::confine::Settings;
-use crate::embedded::{Embedded, RELEASE, Record};
+use crate::embedded::{Embedded, InstallRecord, RELEASE};
 use crate::loader::{Libraries, LoaderError};
 use crate::panda::{Panda, PandaError};
 use crate::progress::Progress;
@@ -225,7 +225,11 @@ fn replace(from: &Path, to: &Path, old: &Path) -> Result<(), InstallError> {
 /// Gives an unpacked target all that the wheel does not bring, and checks that it starts.
 ///
 /// Says also whether anything had to be written.
-fn complete(place: &Embedded, target: Target, confine: &Settings) -> Result<(Record, bool), InstallError> {
+fn complete(
+    place: &Embedded,
+    target: Target,
+    confine: &Settings,
+) -> Result<(InstallRecord, bool), InstallError> {
     let libpanda = place.libpanda(target);
     let needed = Libraries::of(&libpanda)?;
     let packages = needed.packages(target);
@@ -260,7 +264,7 @@ fn complete(place: &Embedded, target: Target, confine: &Settings) -> Result<(Rec
 
     let version = crate::panda::version(&place.program(target), confine).map_err(InstallError::Start)?;
     let digest = FileDigest::of(&libpanda).map_err(InstallError::io(&libpanda))?.sha256;
-    let record = Record::new(target, wheel::SHA256, version, digest, needed.missing);
+    let record = InstallRecord::new(target, wheel::SHA256, version, digest, needed.missing);
     let file = place.record_file(target);
     let json =
         record.to_json().map_err(|error| InstallError::Io { path: file.clone(), source: error.into() })?;

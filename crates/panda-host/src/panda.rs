@@ -10,7 +10,7 @@ use files::{FileDigest, list};
 use rr_log::Target;
 
 use crate::confine::{ConfineError, Sandbox, Settings};
-use crate::embedded::{Embedded, Record, RecordError, libpanda_name};
+use crate::embedded::{Embedded, InstallRecord, RecordError, libpanda_name};
 
 /// Keeps QEMU from reading the configuration at its build machine's path, which any user may control here.
 pub const NO_CONFIGURATION: &str = "-no-user-config";
@@ -135,7 +135,7 @@ impl Panda {
     }
 
     /// The embedded PANDA that `record` describes.
-    pub(crate) fn embedded(place: &Embedded, record: Record, confine: &Settings) -> Panda {
+    pub(crate) fn embedded(place: &Embedded, record: InstallRecord, confine: &Settings) -> Panda {
         Panda {
             target: record.target,
             program: place.program(record.target),

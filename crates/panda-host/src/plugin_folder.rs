@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! panda_recctrl.so             ours
-//! panda_recctrl.so.json        [`Record`]: that it is ours
+//! panda_recctrl.so.json        [`PluginRecord`]: that it is ours
 //! panda_recctrl.so.upstream    what was there before, if anything
 //! ```
 
@@ -22,7 +22,7 @@ use crate::panda::Panda;
 /// recctrl's file in a folder of plugins.
 pub const RECCTRL: &str = "panda_recctrl.so";
 
-/// The version of [`Record`].
+/// The version of [`PluginRecord`].
 const SCHEMA: Schema = Schema::new(1);
 
 /// Whose plugin is in a folder.
@@ -41,7 +41,7 @@ pub enum Owner {
 
 /// What `panda_recctrl.so.json` says.
 #[derive(Debug, Serialize, Deserialize)]
-struct Record {
+struct PluginRecord {
     /// The version of this format.
     schema: Schema,
     /// The version of pandacap.
@@ -136,7 +136,7 @@ impl Folder {
         };
         let record = fs::read(self.record()).ok().and_then(|text| serde_json::from_slice(&text).ok());
         self.owner = match record {
-            Some(Record { schema: SCHEMA, plugin, .. }) if plugin == digest => {
+            Some(PluginRecord { schema: SCHEMA, plugin, .. }) if plugin == digest => {
                 if self.ours.as_ref() == Some(&digest) { Owner::Ours } else { Owner::Outdated }
             }
             _ => Owner::Upstream,
@@ -152,7 +152,7 @@ impl Folder {
             let upstream = fs::read(self.plugin()).map_err(FolderError::io(&self.plugin()))?;
             files::replace(&kept, &upstream).map_err(FolderError::io(&kept))?;
         }
-        let record = Record {
+        let record = PluginRecord {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             plugin: FileDigest::read(&mut content.as_slice()).map_err(FolderError::io(plugin))?,

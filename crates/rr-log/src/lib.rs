@@ -20,6 +20,6 @@ pub use encode::{encode, encode_header};
 pub use entry::{Call, Callsite, Direction, Entry, Event, Memory};
 pub use reader::{Data, Error, Reader, open};
 pub use recording::{Recording, RecordingError};
-pub use salvage::{Cut, SalvageError, Salvaged, default_name, salvage};
+pub use salvage::{CutPoint, SalvageError, Salvaged, default_name, salvage};
 pub use summary::{End, Row, Summary, Traffic};
 pub use target::{Target, UnknownTarget};

@@ -20,19 +20,19 @@ use super::recording::Recording;
 /// The last entry is not always such a place. One instruction can have several entries, and one interrupt has
 /// three, and PANDA aborts a replay that executes an instruction and does not find an input for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct CutPoint {
     /// How many bytes of the log are kept.
     pub offset: u64,
     /// How many instructions the recording has then.
     pub instructions: u64,
 }
 
-impl Cut {
+impl CutPoint {
     /// Reads a log to where it breaks off, and finds its last good place; None where there is none.
     ///
     /// Also says why the log breaks off; no error means that it is whole, and needs no cut.
-    pub fn find<R: Read + Seek>(reader: &mut Reader<R>) -> (Option<Cut>, Option<Error>) {
-        let mut cut = Cut { offset: 0, instructions: 0 };
+    pub fn find<R: Read + Seek>(reader: &mut Reader<R>) -> (Option<CutPoint>, Option<Error>) {
+        let mut cut = CutPoint { offset: 0, instructions: 0 };
         let mut last = 0;
         for entry in reader {
             match entry {
@@ -45,7 +45,7 @@ impl Cut {
                     if let Error::CutShort { offset, next: Some(next) } = error
                         && next > last
                     {
-                        cut = Cut { offset, instructions: next - 1 };
+                        cut = CutPoint { offset, instructions: next - 1 };
                     }
                     return ((cut.instructions > 0).then_some(cut), Some(error));
                 }
@@ -56,11 +56,11 @@ impl Cut {
 
     fn pass(&mut self, entry: &Entry, last: u64) {
         if entry.event == Event::End {
-            *self = Cut { offset: entry.offset, instructions: entry.instructions };
+            *self = CutPoint { offset: entry.offset, instructions: entry.instructions };
         } else if between_instructions(entry) {
-            *self = Cut { offset: entry.end(), instructions: entry.instructions };
+            *self = CutPoint { offset: entry.end(), instructions: entry.instructions };
         } else if entry.instructions > last {
-            *self = Cut { offset: entry.offset, instructions: entry.instructions - 1 };
+            *self = CutPoint { offset: entry.offset, instructions: entry.instructions - 1 };
         }
     }
 }
@@ -144,7 +144,7 @@ pub fn salvage(broken: &Recording, name: &OsStr) -> Result<Option<Salvaged>, Sal
         Err(source @ Error::CutShort { .. }) => return Err(SalvageError::Nothing { log, source }),
         reader => reader.map_err(failed)?,
     };
-    let (cut, reason) = Cut::find(&mut reader);
+    let (cut, reason) = CutPoint::find(&mut reader);
     let (cut, reason) = match (cut, reason) {
         (_, None) => return Ok(None),
         (_, Some(error @ (Error::Io { .. } | Error::NotAFile))) => return Err(failed(error)),
@@ -182,7 +182,7 @@ pub fn default_name(broken: &Recording) -> OsString {
 }
 
 /// Writes the log that `cut` leaves of `from`.
-fn write_log(from: &Path, cut: Cut, to: &Path) -> Result<(), SalvageError> {
+fn write_log(from: &Path, cut: CutPoint, to: &Path) -> Result<(), SalvageError> {
     let failed = |source| SalvageError::Write { path: to.into(), source };
     let dir = folder(to);
     let mut file = fresh_in(dir).map_err(failed)?;

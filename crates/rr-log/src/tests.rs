@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::{Error, Reader};
-use crate::{Call, Callsite, Cut, Direction, End, Event, Memory, Summary, encode, encode_header};
+use crate::{Call, Callsite, CutPoint, Direction, End, Event, Memory, Summary, encode, encode_header};
 
 type Synthetic = (u64, Callsite, Event, Vec<u8>);
 
@@ -88,7 +88,7 @@ fn reader(log: &[u8]) -> Result<Reader<Cursor<&[u8]>>, Error> {
 }
 
 /// What `salvage` makes of a log.
-fn salvaged(log: &[u8], cut: Cut) -> Vec<u8> {
+fn salvaged(log: &[u8], cut: CutPoint) -> Vec<u8> {
     let mut new = Vec::new();
     encode_header(cut.instructions, &mut new);
     new.extend(&log[8..cut.offset as usize]);
@@ -127,7 +127,7 @@ proptest! {
     ) {
         let log = log(&entries);
         let torn = &log[..8 + at.index(log.len() - 8)];
-        let (cut, reason) = Cut::find(&mut reader(torn).unwrap());
+        let (cut, reason) = CutPoint::find(&mut reader(torn).unwrap());
         prop_assert!(matches!(reason, Some(Error::CutShort { .. })), "{reason:?}");
         let Some(cut) = cut else { return Ok(()) };
         prop_assert!(cut.offset <= torn.len() as u64);
@@ -215,17 +215,17 @@ fn zeros_that_a_power_loss_leaves_are_not_taken_for_entries() {
     let mut log = one_entry(Event::Input1(1), &[]);
     log.truncate(19);
     log.extend([0; 4096]);
-    let (cut, reason) = Cut::find(&mut reader(&log).unwrap());
+    let (cut, reason) = CutPoint::find(&mut reader(&log).unwrap());
     assert!(matches!(reason, Some(Error::Backwards { offset: 19, from: 7, to: 0 })), "{reason:?}");
-    assert_eq!(cut, Some(Cut { offset: 8, instructions: 6 }));
+    assert_eq!(cut, Some(CutPoint { offset: 8, instructions: 6 }));
 }
 
 #[test]
 fn an_ended_log_with_an_old_header_keeps_everything() {
     let mut log = one_entry(Event::Input1(1), &[]);
     log[0] = 0;
-    let (cut, _) = Cut::find(&mut reader(&log).unwrap());
-    assert_eq!(cut, Some(Cut { offset: 19, instructions: 7 }));
+    let (cut, _) = CutPoint::find(&mut reader(&log).unwrap());
+    assert_eq!(cut, Some(CutPoint { offset: 19, instructions: 7 }));
     assert_eq!(
         reader(&salvaged(&log, cut.unwrap())).unwrap().find_map(Result::err).map(|e| e.to_string()),
         None

@@ -18,8 +18,8 @@ use machine::life::{Bound, Cut};
 use machine::{Base, Interrupt, Overlays};
 use panda_host::progress::Length;
 use trace::{
-    Arguments, DiskId, EndedBy, Failed, Manifest, Partial, Recording, ReplayError, ReplayOf, SCHEMA, Seconds,
-    Verification, log_name, replay, snapshot_name,
+    Arguments, DiskId, EndedBy, Failed, Manifest, Partial, RecordingInfo, ReplayError, ReplayOf, SCHEMA,
+    Seconds, Verification, log_name, replay, snapshot_name,
 };
 
 /// A run that is over, and what its traces have in common.
@@ -157,7 +157,7 @@ impl Run<'_> {
             },
             command: plan.command.to_owned(),
             exit_status: outcome.exit_status,
-            recording: Recording {
+            recording: RecordingInfo {
                 instructions: instructions(&folder.join(log_name(name)))?,
                 ended: self.by(recorded),
                 snapshot_bytes: fs::metadata(folder.join(snapshot_name(name)))?.len(),

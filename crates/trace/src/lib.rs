@@ -21,7 +21,7 @@ pub use self::failure::{Failed, Failure, FailureKind, PluginName, Reason};
 pub use self::finished::{Trace, TraceError};
 pub use self::manifest::{
     Arguments, Attempts, DiskId, GuestId, MANIFEST, Manifest, ManifestError, Package, PandaEnd, PandaId,
-    Recording, SCHEMA, Seconds, Verification,
+    RecordingInfo, SCHEMA, Seconds, Verification,
 };
 pub use self::names::{log_name, lossy, snapshot_name};
 pub use self::partial::{Partial, PartialError, leftovers};

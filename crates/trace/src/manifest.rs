@@ -55,7 +55,7 @@ pub struct Manifest {
     /// The command's exit status as a shell gives it; none when the guest ended before it could be told.
     pub exit_status: Option<u8>,
     /// What PANDA made.
-    pub recording: Recording,
+    pub recording: RecordingInfo,
     /// How long things took.
     pub seconds: Seconds,
     /// How the PANDA that recorded ended; manifests of earlier pandacaps do not say.
@@ -125,7 +125,7 @@ pub struct Arguments {
 
 /// What PANDA made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Recording {
+pub struct RecordingInfo {
     /// Guest instructions.
     pub instructions: u64,
     /// Who ended it: the guest when the command did.
@@ -293,7 +293,7 @@ pub(crate) mod tests {
             arguments: Arguments { record: vec!["-m".into()], replay: vec![] },
             command: vec!["ls".into(), "".into(), OsString::from_vec(vec![0xff, b'\n', 0x80])],
             exit_status: Some(3),
-            recording: Recording {
+            recording: RecordingInfo {
                 instructions: 7,
                 ended: EndedBy::Guest,
                 snapshot_bytes: 5,

@@ -22,7 +22,7 @@ const TIME: &str = "1";
 
 /// A disk that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Disk {
+pub struct BootstrapDisk {
     /// The file system's UUID: another one for another content. A guest runs each UUID once.
     pub uuid: String,
     /// The disk's size in bytes.
@@ -37,7 +37,7 @@ pub fn disk(
     bootstrap: Option<Bootstrap<'_>>,
     command: Option<GuestCommand<'_>>,
     out: &Path,
-) -> Result<Disk, BootstrapError> {
+) -> Result<BootstrapDisk, BootstrapError> {
     let near = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let work = tempfile::Builder::new()
         .prefix(".bootstrap-")
@@ -60,7 +60,7 @@ pub fn disk(
     let bytes = make(&folder, &content, &image, out)?;
     fs::File::open(&image).and_then(|file| file.sync_all()).map_err(BootstrapError::file("write", &image))?;
     fs::rename(&image, out).map_err(BootstrapError::file("write", out))?;
-    Ok(Disk { uuid: content.uuid, bytes })
+    Ok(BootstrapDisk { uuid: content.uuid, bytes })
 }
 
 /// Makes the file system; its size in bytes.

@@ -22,7 +22,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use self::command::GuestCommand;
-pub use self::disk::{Disk, MAKERS, disk};
+pub use self::disk::{BootstrapDisk, MAKERS, disk};
 pub use self::render::{Bootstrap, set_mode};
 pub use self::variables::Setting;
 

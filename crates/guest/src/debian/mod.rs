@@ -13,7 +13,7 @@ use crate::cpio::Archive;
 use crate::draft::Draft;
 use crate::error::GuestError;
 use crate::guest::Guest;
-use crate::manifest::{Disk, GuestManifest, Login, Origin, SCHEMA, Sign};
+use crate::manifest::{BootSign, GuestDisk, GuestManifest, Login, Origin, SCHEMA};
 use crate::tool::{self, ToolError};
 use machine::{Format, Nic};
 use panda_host::Progress;
@@ -83,9 +83,9 @@ pub fn build(home: &Path, name: &str, agent: &Path, progress: &dyn Progress) -> 
         kernel: Some(KERNEL.to_owned()),
         initramfs: Some(INITRAMFS.to_owned()),
         append: APPEND.to_owned(),
-        disk: Some(Disk { file: DISK.into(), format: Format::Qcow2, bytes: DISK_BYTES }),
+        disk: Some(GuestDisk { file: DISK.into(), format: Format::Qcow2, bytes: DISK_BYTES }),
         nic: Nic::from_str("e1000").ok(),
-        booted: Sign::Ssh(22),
+        booted: BootSign::Ssh(22),
         login: Some(Login { user: "root".to_owned(), key: KEY.to_owned() }),
         origin: Origin::Built { recipe: RECIPE.to_owned(), packages },
         files: BTreeMap::new(),
