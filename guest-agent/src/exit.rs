@@ -1,4 +1,4 @@
-//! The exit codes, one meaning each; `docs/recctrlu.md` is their prose twin.
+//! The exit codes, one meaning each; `docs/recctrlu.md` describes them.
 
 /// Done, or there was nothing to do.
 pub const OK: u8 = 0;

@@ -25,7 +25,7 @@ pub use verbs::main;
 
 use protocol::Registers;
 
-/// What a command needs of the world, and a test takes the place of.
+/// What a command needs of the world; tests have a fake.
 pub trait World {
     /// Whether the hypercall's instruction can be executed at all; off PANDA some processors trap it.
     fn has_hypercall(&mut self) -> bool;

@@ -60,7 +60,7 @@ impl World for Machine {
     }
 }
 
-/// Whether `work` ends in peace, tried by a child, for it may be an illegal instruction.
+/// Whether `work` succeeds; a child tries it, for it may be an illegal instruction.
 fn survives(work: impl FnOnce()) -> bool {
     default_sigchld();
     // SAFETY: the child works and exits.
@@ -110,7 +110,7 @@ fn access(path: Text<'_>, mode: usize) -> Result<(), Errno> {
     unsafe { call(nr::FACCESSAT, [AT_FDCWD, path.as_ptr() as usize, mode, 0]) }.map(drop)
 }
 
-/// Becomes another program; returns only if that fails.
+/// Executes another program; returns only if that fails.
 pub(crate) fn execute(path: Text<'_>, args: &Strings<'_>, env: &Strings<'_>) -> Errno {
     let args = [path.as_ptr() as usize, args.as_ptr() as usize, env.as_ptr() as usize, 0];
     // SAFETY: a C string and two arrays of C strings that a null pointer ends, all only read.

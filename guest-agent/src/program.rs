@@ -1,4 +1,4 @@
-//! Where a program lies: `run` looks before it records, so that a slip of the keyboard costs no recording.
+//! Where a program lies: `run` looks before it records, so that a typo costs no recording.
 
 use crate::{
     bytes::Buffer,
@@ -7,7 +7,7 @@ use crate::{
     strings::Text,
 };
 
-/// Where to look when the environment has no `PATH`, as it is early in a boot.
+/// Where to look when the environment has no `PATH`, as early in a boot.
 const DEFAULT_PATH: &[u8] = b"/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The longest path that Linux takes, its NUL included.

@@ -43,7 +43,7 @@ impl From<Option<Answer>> for Outcome {
 /// milliseconds later, and a toggle in between goes wrong. So every such answer is followed by a pause.
 const UPSTREAM_SETTLES: u32 = 100;
 
-/// Finds out who answers, if anybody does.
+/// Finds out which recctrl answers, if any.
 pub(crate) fn find(world: &mut impl World, nonce: u32) -> Option<Plugin> {
     if !world.has_hypercall() {
         return None;

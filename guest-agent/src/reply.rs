@@ -21,12 +21,12 @@ impl Reply {
         Reply { code, text: Text::new(text) }
     }
 
-    /// Says it, as a result or as an error; gives the code.
+    /// Prints it, as a result or as an error; returns the code.
     pub(crate) fn give(self, world: &mut impl World) -> u8 {
         self.say(world, if self.code == exit::OK { Stream::Out } else { Stream::Err }, b"")
     }
 
-    /// Says it as an error, about something that the user named; gives the code.
+    /// Prints it as an error, about something that the user named; returns the code.
     pub(crate) fn complain(self, world: &mut impl World, subject: &[u8]) -> u8 {
         self.say(world, Stream::Err, subject)
     }

@@ -128,7 +128,7 @@ fn upstream_ending_what_was_to_be_started_is_a_failure() {
 }
 
 #[test]
-fn upstream_starting_what_was_to_be_stopped_is_mended() {
+fn a_recording_that_upstreams_toggle_starts_by_mistake_is_stopped() {
     let mut world = Fake::upstream(false);
     assert_eq!((world.run(&["recctrlu", "stop"], &[]), world.calls.len()), (exit::OK, 2));
     assert!(world.out.contains("made one"), "{}", world.out);

@@ -21,7 +21,7 @@ pub const fn argument(name: &'static str, default: &'static str, help: &'static 
     Argument { name, default, help }
 }
 
-/// Why arguments can't be had or used.
+/// Why arguments can't be read or used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadArguments {
     /// The PANDA is too old, or something else.
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_its_name() {
+    fn an_invalid_argument_is_refused_by_name() {
         let unknown = arguments(&[("oops", "1")]).unwrap_err().to_string();
         assert_eq!(unknown, "oops: no such argument; -panda example:help lists them");
         let bad = arguments(&[("out", ""), ("processes", "perhaps"), ("most", "-1")]).unwrap();

@@ -170,9 +170,9 @@ macro_rules! export {
 }
 
 /// What is said of a plugin that panicked.
-const STOPPED: &str = "stopped by a mistake of its own; please report it";
+const STOPPED: &str = "stopped by an internal error; please report it";
 
-/// Where [`export!`] keeps the plugin: what PANDA's callbacks find their way back to.
+/// Where [`export!`] keeps the plugin, for PANDA's callbacks.
 pub struct Slot<P>(Mutex<Option<(P, Panda)>>);
 
 impl<P: Plugin> Slot<P> {

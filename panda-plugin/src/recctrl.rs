@@ -1,4 +1,4 @@
-//! recctrl, as another plugin: follow its recordings, start and stop them, ask how things stand.
+//! recctrl, as another plugin: follow its recordings, start and stop them, ask for their state.
 
 pub mod abi;
 
@@ -53,7 +53,7 @@ impl Recctrl {
         Reply::from_code(unsafe { (self.stop)() })
     }
 
-    /// How things stand; `None` when recctrl could not be loaded.
+    /// The state of recordings; `None` when recctrl could not be loaded.
     pub fn state(&self) -> Option<State> {
         let mut state = State::default();
         // SAFETY: the state can be written to; this is a callback.

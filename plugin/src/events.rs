@@ -1,4 +1,4 @@
-//! The events file: one JSON object a line, bounded however loud the guest is.
+//! The events file: one JSON object a line, bounded however much the guest causes.
 
 use std::{
     fs::{File, OpenOptions},
@@ -39,7 +39,7 @@ impl Events {
         self.file.is_some()
     }
 
-    /// Writes what happened to a recording: as often as it happens.
+    /// Writes what happened to a recording, without bounds.
     #[expect(clippy::disallowed_macros, reason = "it logs once: there is no file afterwards")]
     pub(crate) fn record(&mut self, event: &str, fields: Value) {
         let Some(file) = &mut self.file else { return };
@@ -56,7 +56,7 @@ impl Events {
         }
     }
 
-    /// Writes what a guest can cause at will: as long as it keeps within bounds.
+    /// Writes what a guest can cause at will, within bounds.
     pub(crate) fn chatter(&mut self, event: &str, fields: Value) {
         if self.written > CHATTER_BYTES {
             return;

@@ -16,7 +16,7 @@ const _: abi::Start = recctrl_start;
 const _: abi::Stop = recctrl_stop;
 const _: abi::Status = recctrl_status;
 
-/// Asks for a recording called `name`; NULL: a name of ours.
+/// Asks for a recording called `name`; NULL: a default name.
 ///
 /// # Safety
 ///

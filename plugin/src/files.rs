@@ -43,7 +43,7 @@ pub struct Sizes {
 }
 
 impl Folder {
-    /// The folder at `path`, which has to be there.
+    /// The folder at `path`, which has to exist.
     pub(crate) fn open(path: &Path) -> io::Result<Folder> {
         let path = path.canonicalize()?;
         if !path.is_dir() {

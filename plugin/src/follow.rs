@@ -1,4 +1,4 @@
-//! Other plugins that follow recordings: who wants to hear what, and how they are told.
+//! Other plugins that follow recordings: which events each follows, and how it is called.
 
 use std::ffi::{CString, c_void};
 

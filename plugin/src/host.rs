@@ -1,4 +1,4 @@
-//! The one door to PANDA: what the plugin needs of it, so that tests can stand in for it.
+//! The interface to PANDA: what the plugin needs of it, so that tests can use a fake.
 
 use std::{ffi::CStr, time::Duration};
 

@@ -1,6 +1,6 @@
 //! recctrl for PANDA: recordings that start and stop exactly on a guest's hypercall, and replay without a plugin.
 //!
-//! Loaded with `-panda recctrl`. [`recorder`] decides, as a pure function; [`host`] is the one door to PANDA;
+//! Loaded with `-panda recctrl`. [`recorder`] decides, as a pure function; [`host`] is the interface to PANDA;
 //! [`Plugin`] stands between them.
 
 #![deny(clippy::disallowed_macros)]
@@ -41,7 +41,7 @@ use crate::{
 /// What PANDA calls us.
 const NAME: &CStr = c"recctrl";
 
-/// What PANDA's callbacks find their way back to.
+/// The plugin, for PANDA's callbacks.
 struct Instance {
     plugin: Plugin<*mut CPUState>,
     gate: Gate,

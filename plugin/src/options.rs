@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_said_means_upstreams_defaults() {
+    fn the_defaults_are_upstreams() {
         let options = Options::parse(&[]).expect("defaults are good");
         assert_eq!(
             options.rules,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_said() {
+    fn every_argument_can_be_set() {
         let said = [
             ("session_rec", "YES"),
             ("nrec", "3"),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_by_name() {
+    fn an_invalid_argument_is_refused_by_name() {
         for (name, value) in [
             ("session_rec", "maybe"),
             ("nrec", "-1"),

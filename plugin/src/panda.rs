@@ -1,7 +1,7 @@
-//! PANDA as it is in this process: every symbol looked up by name, every call argued for.
+//! PANDA as it is in this process: every symbol is looked up by name.
 //!
-//! The version decides nothing here. What differs between versions is asked of PANDA itself, and a PANDA that
-//! doesn't answer is refused with a reason.
+//! The version decides nothing here. PANDA itself is asked what differs between versions, and one that
+//! does not answer is refused with a reason.
 
 mod clock;
 mod gate;
@@ -117,7 +117,7 @@ impl Panda {
         if !Host::read(self, cpu, counter, &mut code[..in_page]) {
             return Err(Refusal::Instruction);
         }
-        // The rest is another page, which need not be there.
+        // The rest is another page, which need not exist.
         let whole = in_page == 15 || Host::read(self, cpu, counter + in_page as u64, &mut code[in_page..]);
         let code = if whole { &code[..] } else { &code[..in_page] };
         hypercall::cpuid_length(code).map(|length| counter.wrapping_add(length)).ok_or(Refusal::Instruction)

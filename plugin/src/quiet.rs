@@ -13,7 +13,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    /// `most` at once, then `per_second`.
+    /// A burst of `most`, then `per_second`.
     pub(crate) fn new(most: u32, per_second: u32) -> Budget {
         Budget {
             most: most.into(),

@@ -1,4 +1,4 @@
-//! Why a recording can't be made, or not be ended.
+//! Why a recording can't be made or ended.
 
 use std::path::PathBuf;
 
@@ -50,13 +50,13 @@ pub enum Refusal {
         "no cpuid instruction where the guest made its hypercall: real mode, or a segment not based at 0"
     )]
     Instruction,
-    /// PANDA itself says no.
+    /// PANDA itself refuses.
     #[error("PANDA refused, for another change of its recording state is under way ({0})")]
     Panda(i32),
     /// PANDA's main loop never came by.
     #[error("PANDA's main loop did not act on it; is the machine being paused?")]
     NoTurn,
-    /// PANDA is going.
+    /// PANDA is exiting.
     #[error("PANDA ended before it began the recording")]
     Shutdown,
 }

@@ -3,7 +3,7 @@
 //! A call is one instruction with four registers ([`Registers`]): the magic, an action and two
 //! arguments go in, the answer comes back in the same four. The first three actions and the four
 //! answers are those of PANDA's own recctrl plugin of 2019, to the letter, so that old guest binaries
-//! keep working; the others are ours. `docs/protocol.md` is the prose twin of this crate.
+//! keep working; the others are ours. `docs/protocol.md` describes them in prose.
 #![no_std]
 
 mod name;

@@ -63,7 +63,7 @@ fn a_plugin_that_panics_stops_neither_the_machine_nor_its_recording() {
         panda.args(["-panda", &format!("stumble:at={place}")]);
         Run::of(dir, panda)
     };
-    let stopped = "PANDA[stumble]: error: stopped by a mistake of its own";
+    let stopped = "PANDA[stumble]: error: stopped by an internal error";
     let (panicked, unloaded) = ("stumbled", "PANDA[stumble]: unloaded");
 
     let sound = run("nowhere").said;

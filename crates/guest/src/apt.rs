@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Why a package could not be had.
+/// Why there is no package.
 #[derive(Debug, thiserror::Error)]
 pub enum AptError {
     /// A program is not there.

@@ -19,7 +19,7 @@ pub struct Guest {
     pub name: String,
     /// Its folder.
     pub folder: PathBuf,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: GuestManifest,
     /// The folder, locked for all who only read it.
     pub(crate) _lock: Arc<File>,
@@ -106,7 +106,7 @@ impl Guest {
 
     /// Its disk image.
     pub fn disk(&self) -> Option<PathBuf> {
-        // A path that is whole stays what it is.
+        // An absolute path stays as it is.
         Some(self.folder.join(&self.manifest.disk.as_ref()?.file))
     }
 

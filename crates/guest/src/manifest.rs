@@ -17,7 +17,7 @@ pub const MANIFEST: &str = "manifest.json";
 /// The version of the schema; a reader refuses every other.
 pub const SCHEMA: Schema = Schema::new(2);
 
-/// What a guest says of itself. Files are named as they lie in the guest's folder.
+/// A guest's manifest. Files are named as they lie in the guest's folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GuestManifest {
@@ -84,7 +84,7 @@ impl BootSign {
 /// How to log in over SSH.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Login {
-    /// As whom.
+    /// The user.
     pub user: String,
     /// The private key's file, made for this guest alone.
     pub key: String,

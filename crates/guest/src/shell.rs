@@ -24,7 +24,7 @@ pub fn shell(
     let machine = guest.machine();
     let warm = match reach {
         Reach::Restricted => guest.warm(&WarmKey::of(guest, &machine, panda, None)?),
-        // Its routes are those that it was given when it booted.
+        // It keeps the network that it got when it booted.
         Reach::Open => None,
     };
     let base = warm.as_ref().map(|warm| warm.base(guest)).transpose()?.flatten().unwrap_or(disk);

@@ -1,4 +1,4 @@
-//! Guests removed, and what keeps them from it.
+//! Removes guests, unless traces or machines need them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};

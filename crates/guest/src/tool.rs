@@ -3,10 +3,10 @@
 use std::io;
 use std::process::{Command, ExitStatus, Stdio};
 
-/// Why a program did not do it.
+/// Why a program failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
-    /// It is not there.
+    /// It is not installed.
     #[error("cannot start {program}; install it with `apt-get install {package}`")]
     Start {
         /// The program.

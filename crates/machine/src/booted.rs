@@ -1,4 +1,4 @@
-//! Whether a guest has booted, as its console tells it.
+//! Whether a guest has booted, told by its console.
 
 use std::io;
 use std::path::PathBuf;

@@ -37,7 +37,7 @@ pub use self::state::SavedState;
 /// The name of the QMP socket in the folder where PANDA runs.
 const QMP_SOCKET: &str = "qmp.sock";
 
-/// What a machine is made of, as far as a replay has to have the same.
+/// A machine's hardware, which a replay has to have as well.
 ///
 /// Kernel and initramfs are not part of it: they are in the snapshot's memory. Nor is what is on the disk: what
 /// the guest read from it is in the log.

@@ -38,7 +38,7 @@ pub(crate) struct Run<'a> {
 pub struct Kept {
     /// Its folder.
     pub folder: PathBuf,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
 }
 

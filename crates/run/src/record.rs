@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::shown::Shown;
 use crate::subject::Subject;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub enum Done {
     /// Nothing was run: these lines for a shell would do it.

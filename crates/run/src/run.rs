@@ -30,7 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often the files of the run are looked at even if nothing tells that they have changed, and what is free on the disk.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What came of a run that recorded something.
+/// The result of a run that recorded something.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// What was recorded: at least one.

@@ -51,7 +51,7 @@ pub enum TraceError {
 pub struct Trace {
     /// Its folder.
     pub folder: PathBuf,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
 }
 

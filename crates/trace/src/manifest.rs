@@ -24,7 +24,7 @@ pub const MANIFEST: &str = "manifest.json";
 /// The version of the schema; a reader takes the older ones too, and refuses every other.
 pub const SCHEMA: Schema = Schema::new(2);
 
-/// What a trace says of itself; `docs/trace-format.md` is the prose twin.
+/// A trace's manifest; `docs/trace-format.md` describes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// [`SCHEMA`]

@@ -41,7 +41,7 @@ pub enum ReplayError {
     Interrupted,
 }
 
-/// What came of a replay.
+/// The result of a replay.
 #[derive(Debug)]
 pub struct Replay {
     /// Why it is not the recorded run; `None` when it is.

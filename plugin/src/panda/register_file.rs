@@ -84,7 +84,7 @@ fn stored_order(arch: Arch) -> [i32; 8] {
 }
 
 /// Finds where `registers` (low halves, in stored order) lie in `memory`: the one place, in bytes, or `None` when
-/// they are nowhere, or in more than one place, or too dull to tell.
+/// they are nowhere, or in more than one place, or too uniform to tell.
 fn locate(memory: &[u8], registers: &[u32; 8], stride: usize) -> Option<usize> {
     let mut distinct = registers.to_vec();
     distinct.sort_unstable();

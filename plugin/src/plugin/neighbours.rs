@@ -13,7 +13,7 @@ use super::{Plugin, State, effects::Caller};
 use crate::recorder::{Event, Mode};
 
 impl<C: Copy + 'static> Plugin<C> {
-    /// Asks for a recording; `None`, or a name without a usable character, gets one of ours.
+    /// Asks for a recording; `None`, or a name without a usable character, gets a default name.
     pub fn ask_start(&self, name: Option<&CStr>) -> Reply {
         self.ask(name, Event::StartAsked)
     }

@@ -1,4 +1,4 @@
-//! The plugin's callbacks against a fake PANDA, and a guest that means harm.
+//! The plugin's callbacks against a fake PANDA, and a hostile guest.
 
 mod calls;
 mod dry;

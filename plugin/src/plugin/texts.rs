@@ -14,7 +14,7 @@ impl<C: Copy + 'static> Plugin<C> {
         let raw = &raw[..length];
         let name = if raw.contains(&0) || length == NAME_MAX { Name::from_guest(raw) } else { None };
         if name.is_none() {
-            say!(state.lines, Warn, "no name can be read at {address:#x}: the recording gets one of ours");
+            say!(state.lines, Warn, "no name can be read at {address:#x}: the recording gets a default name");
         }
         name
     }

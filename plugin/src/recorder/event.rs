@@ -136,6 +136,6 @@ pub enum Event {
     Observed(Observed),
     /// The main loop came by.
     Tick(Tick),
-    /// PANDA is about to go; it has ended a recording that was on.
+    /// PANDA is about to exit; it has ended a recording that was on.
     Shutdown,
 }

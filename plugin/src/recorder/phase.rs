@@ -101,7 +101,7 @@ pub(super) struct Lock {
     pub(super) wrong_keys: u32,
 }
 
-/// How many wrong keys are taken; then the right one doesn't help either, so that trying them all leads nowhere.
+/// How many wrong keys are taken; then the right one is refused too, so that trying all of them does not help.
 pub(super) const WRONG_KEYS: u32 = 100;
 
 impl Lock {

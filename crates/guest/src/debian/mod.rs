@@ -90,7 +90,7 @@ pub fn build(home: &Path, name: &str, agent: &Path, progress: &dyn Progress) -> 
         origin: Origin::Built { recipe: RECIPE.to_owned(), packages },
         files: BTreeMap::new(),
     };
-    let _progress = progress.waiting("reading what was made, for its digests");
+    let _progress = progress.waiting("computing digests");
     draft.finish(manifest, false)
 }
 
@@ -103,7 +103,7 @@ fn step<T>(
     act()
 }
 
-/// Puts into the fresh Debian what pandacap brings along.
+/// Installs pandacap's own files into the fresh Debian.
 fn prepare(root: &Path, made: &Path, agent: &Path) -> io::Result<()> {
     fs::create_dir(made)?;
     fs::write(made.join("customize.sh"), include_str!("customize.sh"))?;

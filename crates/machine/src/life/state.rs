@@ -102,7 +102,7 @@ enum Phase {
 struct Up {
     /// When its guest should have looked at its bootstrap disk.
     hook: Option<Duration>,
-    /// When its guest has had its last words.
+    /// When its guest must have said all.
     last_words: Option<Duration>,
     /// When it has been silent for too long.
     silence: Option<Duration>,
@@ -211,7 +211,7 @@ impl Life {
                     self.cut(at, Cut::NotSaved, effects);
                 }
             }
-            // What a guest that has booted does is its own affair; one that panics while it is recorded ends by itself.
+            // What a guest that has booted does does not matter; one that panics while it is recorded ends by itself.
             Event::Panicked => {
                 if matches!(self.phase, Phase::Booting { .. } | Phase::Calm { .. }) {
                     self.cut(at, Cut::Panic, effects);

@@ -18,7 +18,7 @@ fn a_guest_names_its_recording_and_hears_of_its_end() {
 }
 
 #[test]
-fn what_has_locked_a_recording_ends_it_and_nothing_else_in_the_guest_does() {
+fn only_the_program_that_locked_a_recording_can_end_it() {
     let fixture = Fixture::new(&[]);
     let key = protocol::key_from_registers(fixture.hypercall(action::NEW_KEY, 0, 0)).expect("a key");
     let start = fixture.hypercall(action::START_LOCKED, 0, key.into());
@@ -40,7 +40,7 @@ fn what_has_locked_a_recording_ends_it_and_nothing_else_in_the_guest_does() {
 }
 
 #[test]
-fn who_tries_to_end_a_locked_recording_all_the_time_is_counted_and_fills_no_disk() {
+fn attempts_to_end_a_locked_recording_are_counted_and_fill_no_disk() {
     let fixture = Fixture::new(&[]);
     fixture.hypercall(action::START_LOCKED, 0, 7);
     for _ in 0..20_000 {

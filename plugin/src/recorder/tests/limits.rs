@@ -32,7 +32,7 @@ fn each_limit_ends_a_recording_by_its_own_name() {
 }
 
 #[test]
-fn so_many_recordings_and_no_more() {
+fn no_more_recordings_than_allowed() {
     let mut played = Played::new(Recorder::new(Rules { max_recordings: Some(1), ..Rules::default() }));
     played.after([Asked(Start), BEGUN, off()]);
     assert_eq!(played.then(Asked(Start)), ["refused: max_recordings", "Error"]);

@@ -34,7 +34,7 @@ fn a_key_is_of_no_use_to_the_recording_that_follows() {
 }
 
 #[test]
-fn trying_all_keys_leads_nowhere() {
+fn trying_all_keys_does_not_help() {
     let mut played = Played::new(manual());
     played.after([Asked(StartLocked(u32::MAX)), BEGUN]);
     played.after((0..WRONG_KEYS).map(with));
