@@ -128,7 +128,7 @@ fn a_damaged_snapshot_is_refused_before_panda_sees_it() {
         refused.stderr(contains("PANDA was not given the recording").and(contains(word))).code(4);
     }
     replace(&trace, "t-rr-snp", &snapshot[..snapshot.len() / 2]);
-    pandacap(home()).arg("verify").arg(&trace).assert().code(4).stderr(contains("in the middle of"));
+    pandacap(home()).arg("verify").arg(&trace).assert().code(4).stderr(contains("before it is complete"));
     replace(&trace, "t-rr-snp", &snapshot);
     pandacap(home()).arg("verify").arg(&trace).assert().success();
 }
