@@ -92,6 +92,40 @@ pub struct Image {
     pub append: String,
 }
 
+impl Default for Options {
+    /// The tiny guest, restricted, bounded as the command line bounds a run; nothing is recorded without a command.
+    fn default() -> Options {
+        Options {
+            name: None,
+            out: PathBuf::from("traces"),
+            dry_run: false,
+            boot: Booting::Guest(guest::tiny::RECIPE.to_owned()),
+            target: None,
+            mem: None,
+            nic: None,
+            net: Reach::Restricted,
+            port_fwd: Vec::new(),
+            display: None,
+            qemu_arg: Vec::new(),
+            bootstrap: None,
+            set: Vec::new(),
+            plugin: Vec::new(),
+            sessions: false,
+            nrec: None,
+            timeout_rec: None,
+            max_instr: None,
+            max_recordings: 1000,
+            max_bytes: None,
+            max_output: 256 << 20,
+            cold: false,
+            discard_disk: false,
+            boot_timeout: Duration::from_secs(300),
+            timeout: None,
+            command: Vec::new(),
+        }
+    }
+}
+
 impl Options {
     /// recctrl's arguments, for a PANDA that runs in the folder of the run.
     pub(crate) fn recctrl(&self, events: &str) -> String {
