@@ -10,6 +10,7 @@ mod guest;
 mod help;
 mod house;
 mod images;
+mod packages;
 mod panda;
 mod plugin;
 mod rec;

@@ -64,11 +64,17 @@ impl WheelError {
     }
 }
 
+/// Where Debian's python3-pip-whl puts a pip that brings no compiler with it.
+const WHEELS: &str = "/usr/share/python-wheels";
+
 /// The command line of the first pip that works.
-pub fn pip() -> Option<Vec<&'static str>> {
-    let candidates = [vec!["python3", "-m", "pip"], vec!["pip3"], vec!["pip"]];
-    candidates.into_iter().find(|pip| {
-        let mut command = Command::new(pip[0]);
+pub fn pip() -> Option<Vec<String>> {
+    let mut candidates = vec![vec!["python3", "-m", "pip"], vec!["pip3"], vec!["pip"]];
+    let inside = inside_wheel(Path::new(WHEELS));
+    candidates.extend(inside.as_deref().map(|pip| vec!["python3", pip]));
+    let candidates = candidates.into_iter().map(|pip| pip.into_iter().map(str::to_owned).collect());
+    candidates.into_iter().find(|pip: &Vec<String>| {
+        let mut command = Command::new(&pip[0]);
         command
             .args(&pip[1..])
             .arg("--version")
@@ -79,11 +85,18 @@ pub fn pip() -> Option<Vec<&'static str>> {
     })
 }
 
+/// pip in its own wheel in `folder`, from which Python runs it.
+fn inside_wheel(folder: &Path) -> Option<String> {
+    let names = fs::read_dir(folder).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let wheel = names.filter(|name| name.starts_with("pip-") && name.ends_with(".whl")).max()?;
+    Some(format!("{}/{wheel}/pip", folder.display()))
+}
+
 /// Downloads the wheel into `folder`; pip shows its own progress on a terminal.
 pub fn download(folder: &Path, progress: &dyn Progress) -> Result<PathBuf, WheelError> {
     let pip = pip().ok_or(WheelError::NoPip)?;
     progress.say(&format!("downloading PANDA (pandare {RELEASE}, 54 MB) with {}", pip.join(" ")));
-    let mut command = Command::new(pip[0]);
+    let mut command = Command::new(&pip[0]);
     command.args(&pip[1..]).args([
         "download",
         "--no-deps",
@@ -194,6 +207,19 @@ mod tests {
         assert!(!needed("x86_64-softmmu/llvm-helpers.bc1"));
         assert!(!needed("i386-softmmu/libpanda-i386.so"));
         assert!(!needed("pypanda/include/panda_datatypes.h"));
+    }
+
+    #[test]
+    fn pip_is_found_in_its_wheel() -> io::Result<()> {
+        let folder = tempfile::tempdir()?;
+        assert_eq!(inside_wheel(&folder.path().join("none")), None);
+        assert_eq!(inside_wheel(folder.path()), None);
+        for name in ["pip-23.0.1-py3-none-any.whl", "setuptools-66.1.1-py3-none-any.whl"] {
+            fs::write(folder.path().join(name), "")?;
+        }
+        let pip = folder.path().join("pip-23.0.1-py3-none-any.whl/pip");
+        assert_eq!(inside_wheel(folder.path()), Some(pip.display().to_string()));
+        Ok(())
     }
 
     #[test]
