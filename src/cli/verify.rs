@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use comfy_table::{Table, presets::NOTHING};
 use machine::Interrupt;
 use panda_host::Panda;
-use panda_host::progress::{Length, Progress};
 use trace::{ReplayError, Trace, Verdict, expand, unreadable};
 
 use super::context::Context;
@@ -57,11 +56,8 @@ impl Args {
 }
 
 fn verify(trace: &Trace, trusted: bool, context: &Context, interrupt: &Interrupt) -> Result<Verdict, Error> {
-    let manifest = &trace.manifest;
-    let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
-    let task = context.progress.begin(&format!("replaying {}", manifest.name), Length::Percent);
-    let step = |step: trace::Step| task.reach(step.percent as u64);
-    Ok(trace::verify(trace, trusted, &panda, interrupt, step)?)
+    let panda = Panda::find(&context.home, &context.selection, trace.manifest.target)?;
+    Ok(trace::verify(trace, trusted, &panda, interrupt, &context.progress)?)
 }
 
 fn print(verdicts: &[Verdict], output: Output) -> io::Result<()> {

@@ -52,7 +52,7 @@ fn a_custom_folder_works_as_well() {
     let own = tempfile::tempdir().unwrap();
     let dir = own.path().to_str().unwrap();
     assert_eq!(plugin(home.path(), &["install", "--dir", dir, "--target", "i386"])[0]["owner"], "ours");
-    assert_eq!(plugin(home.path(), &["uninstall", "--dir", dir])[0]["owner"], "nobody");
+    assert_eq!(plugin(home.path(), &["uninstall", "--dir", dir])[0]["owner"], "none");
     assert_eq!(fs::read_dir(own.path()).unwrap().count(), 0, "nothing is left behind");
 
     let two = pandacap(home.path()).args(["plugin", "status", "--dir", dir, "--target", "arm,i386"]).assert();

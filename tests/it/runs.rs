@@ -95,7 +95,7 @@ fn invalid_options_are_refused_by_name_before_anything_is_written() {
     for (arguments, named) in [
         (&["--port-fwd", "ftp:1"][..], "FROM is \"ftp\""),
         (&["--port-fwd", "ssh:1:x"], "SCOPE is \"x\""),
-        (&["--port-fwd", &in_use], "--port-fwd: port"),
+        (&["--port-fwd", &in_use], "--port-fwd: cannot use port"),
         (&["--port-fwd", "ssh:0", "--nic", "none"], "--nic e1000"),
         (&["--nic", "e2000"], "--nic"),
         (&["--target", "vax"], "--target"),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use files::FileDigest;
 use machine::Interrupt;
 use panda_host::Panda;
+use panda_host::progress::{Length, Progress};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use crate::failure::Failure;
 use crate::finished::{Trace, TraceError};
 use crate::manifest::MANIFEST;
 use crate::names::{log_name, snapshot_name};
-use crate::replay::{Replay, ReplayError, ReplayOf, Step, replay};
+use crate::replay::{Replay, ReplayError, ReplayOf, replay};
 
 /// The verdict on one trace.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -69,13 +70,13 @@ pub fn unreadable(trace: PathBuf, error: &TraceError) -> Verdict {
 }
 
 /// Compares every file with the manifest, and replays the recording on `panda`; nothing is written. The trace's own
-/// further arguments for PANDA are taken only where they are `trusted`. `step` is told how far the replay is.
+/// further arguments for PANDA are taken only where they are `trusted`.
 pub fn verify(
     trace: &Trace,
     trusted: bool,
     panda: &Panda,
     interrupt: &Interrupt,
-    mut step: impl FnMut(Step),
+    progress: &dyn Progress,
 ) -> Result<Verdict, ReplayError> {
     let problems = changed(trace);
     let mut verdict = Verdict {
@@ -105,8 +106,12 @@ pub fn verify(
             panda_dir: None,
             plugins: &[],
         };
-        let Replay { failure, seconds } =
-            replay(&what, interrupt, |line| line.step.into_iter().for_each(&mut step))?;
+        let task = progress.begin(&format!("replaying {}", trace.manifest.name), Length::Percent);
+        let Replay { failure, seconds } = replay(&what, interrupt, |line| {
+            if let Some(step) = line.step {
+                task.reach(step.percent as u64);
+            }
+        })?;
         if !matches!(failure, Some(Failure::Refused(_))) {
             verdict.replay_ok = Some(failure.is_none());
             verdict.seconds = Some(seconds);
