@@ -1,4 +1,4 @@
-/* A plugin in C that follows recctrl: prints what it hears, and records what comes after a note of the guest's.
+/* A plugin in C that follows recctrl: prints its events, and makes a recording when a guest's message asks for one.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  *
@@ -10,7 +10,7 @@
 
 #include "recctrl.h"
 
-/* PANDA's; in panda/plugin.h, for those who have it. */
+/* A function of PANDA's, declared in panda/plugin.h. */
 void panda_require(const char *name);
 bool init_plugin(void *self);
 void uninit_plugin(void *self);

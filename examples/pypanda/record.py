@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Records a guest from PyPANDA: recctrl is a plugin like any other.
+"""Records a guest from PyPANDA, with recctrl loaded like any other plugin.
 
 usage: record.py KERNEL INITRD [APPEND]
 
 The guest starts and stops its recordings with recctrlu; they are written to the current folder, and the machine
-ends when the guest powers off. README.md says how to set PyPANDA up.
+ends when the guest powers off. README.md describes how to set up PyPANDA.
 """
 import sys
 

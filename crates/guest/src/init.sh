@@ -5,11 +5,11 @@ export HOME=/root PATH=/bin TERM=dumb
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-# Open from now on: the port would drop input while no process has it open.
+# Keep the port open, because it drops input while no process has it open.
 exec 3<>/dev/ttyS1
 stty -F /dev/ttyS1 raw -echo
 if [ ! -e /pandacap/command ]; then
-    # The machine's state is kept here, and every machine that goes on from it is told its own command.
+    # The warm state is saved here, and every machine that resumes from it gets its own command.
     echo 'pandacap: ready' >/dev/ttyS0
     while [ -z "$length" ]; do read -r length <&3; done
     head -c "$length" <&3 >/pandacap/command

@@ -297,7 +297,7 @@ impl Foreign {
         count
     }
 
-    /// A replay of a recording.
+    /// Starts the replay of a recording.
     fn replaying(&self, dir: &Path, name: &str, more: &[&str]) -> Child {
         let mut panda = self.machine(dir, "replayed");
         panda.args(["-serial", "null", "-monitor", "none", "-replay", name]).args(more).stdin(Stdio::null());
@@ -307,9 +307,9 @@ impl Foreign {
         panda.spawn().unwrap()
     }
 
-    /// Whether a recording has the agent go on behind its hypercall, as the blocks of a replay tell.
+    /// Whether the agent continues right after its hypercall in a recording, according to the blocks of a replay.
     ///
-    /// The hypercall that ends it is its last instruction, so it can only be the one that began it.
+    /// The hypercall that ends a recording is its last instruction, so this can only be the one that began it.
     fn is_exact(&self, dir: &Path, name: &str) -> bool {
         let agent = format!("{AGENT:#x}+{:#x}", self.agent_bytes());
         let trace = ["-d", "exec,nochain", "-dfilter", &agent, "-D", "blocks"];
@@ -327,7 +327,7 @@ impl Foreign {
     fn is_answered(&self, at: usize) -> bool {
         let hypercall: &[u8] = match self.kind.target {
             Target::X86_64 | Target::I386 => &[0x0f, 0xa2],
-            // Thumb code: two halves, each with its low byte first.
+            // Thumb code: two halfwords, each with its low byte first.
             Target::Arm => &[0x00, 0xee, 0x10, 0x07],
             Target::Aarch64 => &0xd500_501f_u32.to_le_bytes(),
         };

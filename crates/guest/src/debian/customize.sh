@@ -1,14 +1,14 @@
 #!/bin/sh
-# Makes a guest of a fresh Debian: runs in it with chroot, once, when the guest is built. What belongs beside
-# the disk is left in /pandacap.
+# Turns a fresh Debian into a guest: runs in it with chroot, once, when the guest is built. Files that belong beside
+# the disk are left in /pandacap.
 set -eu
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C
 SOURCE_DATE_EPOCH=$(date -d "$(sed -n 's/^Date: //p' /var/lib/apt/lists/*_Release | head -n 1)" +%s)
 export SOURCE_DATE_EPOCH
 cd /pandacap
 
-# The kernel, without the drivers for hardware that no PANDA machine has. Its package is unpacked, not
-# installed: its scripts make an initramfs and a boot loader's menu, and neither is needed.
+# The kernel, without drivers for hardware that PANDA does not emulate. Its package is unpacked instead of installed,
+# because its scripts would make an initramfs and a boot loader menu, which are not needed.
 apt-get -q update
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
 version=${package#linux-image-}
@@ -31,7 +31,8 @@ mv "unpacked/lib/modules/$version" /usr/lib/modules/
 depmod "$version"
 rm -rf ./*.deb unpacked
 
-# What the initramfs loads, in this order, to find the disk; and the network card, so that nothing waits for it.
+# The modules that the initramfs loads, in this order: for the disk, and for the network card, so that nothing waits
+# for it.
 count=10
 for module in ata_piix sd_mod crc32c_generic ext4 e1000; do modprobe -S "$version" --show-depends "$module"; done |
     sed -n 's/^insmod \([^ ]*\).*/\1/p' | grep -v /arch/ | awk '!seen[$0]++' |
@@ -40,8 +41,8 @@ for module in ata_piix sd_mod crc32c_generic ext4 e1000; do modprobe -S "$versio
         count=$((count + 1))
     done
 
-# Access: a key that is made for this guest alone opens root and panda, and no password opens anything. Who has
-# the console has the machine.
+# Access: a key that is generated for this guest alone logs in as root or panda. Passwords do not work. The console is
+# logged in as root.
 useradd --create-home --shell /bin/bash panda
 ssh-keygen -q -t ed25519 -N '' -C 'pandacap guest' -f ssh_key
 for home in /root /home/panda; do
@@ -63,16 +64,16 @@ ExecStart=
 ExecStart=-/sbin/agetty --autologin root --keep-baud 115200,57600,38400,9600 %I vt100
 UNIT
 
-# In a run that counts sessions each login over SSH is one; in any other this does nothing.
+# In a run that counts sessions, each login over SSH is one; otherwise, this does nothing.
 recctrlu-setup pam sshd
 
-# The network, as PANDA's user network gives it out.
+# The network, as PANDA's user network assigns it.
 echo debian > /etc/hostname
 printf '127.0.0.1\tlocalhost debian\n::1\tlocalhost\n' > /etc/hosts
 printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' > /etc/network/interfaces
 
-# Boot fast, and do nothing behind the back of what is recorded. At boot udev looks at those devices only that
-# a guest of PANDA's can have; what is plugged in later comes to it as ever.
+# Boot fast, and run nothing in the background during recordings. At boot, udev only handles devices that a PANDA
+# machine can have; devices that are plugged in later are handled as usual.
 mkdir -p /etc/systemd/system/systemd-udev-trigger.service.d
 cat > /etc/systemd/system/systemd-udev-trigger.service.d/pandacap.conf <<UNIT
 [Service]
@@ -108,7 +109,7 @@ rm -rf /var/lib/apt/lists/* /var/log/*.log /var/log/apt /var/cache/ldconfig/aux-
 rm -f /etc/resolv.conf
 echo 'nameserver 10.0.2.3' > /etc/resolv.conf
 
-# The same packages give the same files, but for the keys.
+# The same packages give the same files, except for the keys.
 days=$((SOURCE_DATE_EPOCH / 86400))
 sed -i "s/^\([^:]*:[^:]*\):[0-9]*:/\1:$days:/" /etc/shadow
 touch /etc/.updated /var/.updated

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Runs this folder's scripts in the order of their numbers, with what bootstrap.env sets in their environment.
-# The first script that fails ends it. Needs nothing but a POSIX shell, inside PANDA or in a container.
+# Runs this folder's scripts in the order of their numbers, with the environment from bootstrap.env. Stops at the first
+# script that fails. Needs only a POSIX shell, in PANDA or in a container.
 BOOTSTRAP_DIR=$(cd "$(dirname "$0")" && pwd) || exit 1
 BOOTSTRAP_FILES_DIR=$BOOTSTRAP_DIR/files
 : "${HOME:=/root}"
 export BOOTSTRAP_DIR BOOTSTRAP_FILES_DIR HOME
 cd / || exit 1
 
-# Outside PANDA, or without recctrlu, there is only the console.
+# Outside PANDA, or without recctrlu, messages go only to the console.
 tell() {
     echo "$1"
     recctrlu message "$1" >/dev/null 2>&1 || :

@@ -1,6 +1,6 @@
 cd "$HOME"
 output=/dev/console
-# Raw: line ends stay as they are. Linux has names for ports that the machine has not; those take no settings.
+# Raw mode keeps line endings as they are. Linux also names ports that do not exist; those accept no settings.
 ! stty -F /dev/ttyS1 raw 2>/dev/null || output=/dev/ttyS1
 recctrlu run "$recording" -- "$@" </dev/null >"$output" 2>&1
 recctrlu message "exit=$?"
