@@ -40,7 +40,7 @@ class Folder(unittest.TestCase):
 
 class Types(unittest.TestCase):
     def test_they_have_the_schemas_fields(self):
-        types_by_title = {"Failed": "Failure"}
+        types_by_title = {"Failed": "Failure", "RecordingInfo": "Recording"}
         for name, schema in [("Manifest", SCHEMA), *SCHEMA["$defs"].items()]:
             if name == "Failed":
                 schema = schema["anyOf"][1]
