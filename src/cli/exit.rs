@@ -3,7 +3,6 @@
 //! Every error is matched by name, so a new one must be given a code here, and the same cause always gets the
 //! same code.
 
-use std::error::Error as _;
 use std::process::ExitCode;
 
 use schemars::JsonSchema;
@@ -62,16 +61,20 @@ struct Told {
 
 impl From<&Error> for Report {
     fn from(error: &Error) -> Report {
-        let causes = std::iter::successors(error.source(), |&cause| cause.source());
-        Report::of(error.into(), error.to_string(), causes.map(ToString::to_string).collect())
+        Report::of(error.into(), error.to_string(), causes(error))
     }
 }
 
 impl From<&ReadError> for Report {
     fn from(error: &ReadError) -> Report {
         let message = error.to_string();
-        Report::of(Exit::Usage, message.trim().trim_start_matches("error: ").to_owned(), Vec::new())
+        Report::of(Exit::Usage, message.trim().trim_start_matches("error: ").to_owned(), causes(error))
     }
+}
+
+/// What brought an error about, the nearest cause first.
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(error.source(), |&cause| cause.source()).map(ToString::to_string).collect()
 }
 
 impl Report {

@@ -37,12 +37,12 @@ pub const FILE: &str = "pandacap.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {}: {error}", .path.display())]
+    #[error("cannot read {}", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        error: io::Error,
+        source: io::Error,
     },
     /// The file contains an error.
     #[error("{}:{line}: {what}", .path.display())]
@@ -83,7 +83,7 @@ impl Config {
             return Ok(Config::default());
         };
         let text =
-            fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let settings = read::read(path, &text, cli.command())?;
         Ok(Config { path: path.to_owned(), settings })
     }
