@@ -126,7 +126,8 @@ impl Machine {
     pub fn banner(&mut self) -> String {
         self.wait_for("SSH server", |machine| {
             let stream = TcpStream::connect(("127.0.0.1", machine.port)).ok()?;
-            stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            // A busy guest takes its time, and one that is hung up on has all the more to do.
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             let mut line = String::new();
             BufReader::new(stream).read_line(&mut line).ok()?;
             line.starts_with("SSH-").then_some(line)
