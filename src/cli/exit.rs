@@ -273,6 +273,7 @@ impl From<&BootstrapError> for Exit {
 mod tests {
     use super::*;
     use std::io;
+    use trace::PluginName;
 
     const ALL: [Exit; 7] = [
         Exit::Done,
@@ -330,5 +331,23 @@ mod tests {
             RecError::Interrupted.into(),
         ];
         assert!(interrupted.iter().all(|error| Exit::from(error) == Exit::Interrupted));
+    }
+
+    #[test]
+    fn only_a_recording_that_may_be_to_blame_is_unverified() {
+        let plugin = |reason| {
+            let plugin = PluginName { name: "coverage".to_owned(), needed_by: None };
+            Exit::from(&Failure::Plugin { plugin, reason })
+        };
+        assert_eq!(plugin(Reason::NeedsOs), Exit::Usage);
+        assert_eq!(plugin(Reason::Library("libcapstone.so.4".to_owned())), Exit::Missing);
+        assert_eq!(plugin(Reason::Loader("undefined symbol".to_owned())), Exit::Missing);
+        assert_eq!(plugin(Reason::NotFound), Exit::Missing);
+        assert_eq!(plugin(Reason::Gave("not supported".to_owned())), Exit::Failed);
+        let how = || "died".to_owned();
+        assert_eq!(Exit::from(&Failure::Os), Exit::Usage);
+        assert_eq!(Exit::from(&Failure::Diverged { how: how() }), Exit::Unverified);
+        assert_eq!(Exit::from(&Failure::Watched { how: how() }), Exit::Failed);
+        assert_eq!(Exit::from(&Failure::Stopped), Exit::Failed);
     }
 }

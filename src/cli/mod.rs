@@ -244,18 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_a_man_page_and_says_what_each_argument_is_for() -> io::Result<()> {
-        let dir = tempfile::tempdir()?;
-        clap_mangen::generate_to(Cli::command(), dir.path())?;
+    fn every_command_says_what_it_and_each_argument_is_for() {
         commands(&Cli::command(), "pandacap", &mut |name, command| {
-            let page = std::fs::read_to_string(dir.path().join(format!("{name}.1"))).unwrap_or_default();
-            assert!(page.contains(".SH SYNOPSIS"), "no man page for {name}");
             let about = command.get_about().map(ToString::to_string).unwrap_or_default();
             assert!(!about.is_empty(), "{name} has no help");
             for argument in command.get_arguments() {
                 assert!(argument.get_help().is_some(), "{name}: {} has no help", argument.get_id());
             }
         });
-        Ok(())
     }
 }

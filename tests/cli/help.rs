@@ -32,6 +32,18 @@ fn commands(words: &[String], each: &mut dyn FnMut(&[String], &str)) {
 }
 
 #[test]
+fn man_writes_a_page_for_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let pages = dir.path().join("pages");
+    pandacap(nowhere()).arg("man").arg(&pages).assert().success();
+    commands(&[], &mut |words, _| {
+        let name = [&["pandacap".to_owned()], words].concat().join("-");
+        let page = std::fs::read_to_string(pages.join(format!("{name}.1"))).unwrap_or_default();
+        assert!(page.contains(".SH SYNOPSIS"), "no man page for {name}");
+    });
+}
+
+#[test]
 fn the_help_of_every_command_matches_its_snapshot() {
     let folder = root().join("tests/cli/help");
     let mut settings = insta::Settings::clone_current();

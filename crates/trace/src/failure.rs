@@ -162,13 +162,6 @@ pub enum Reason {
     Gave(String),
 }
 
-impl Failure {
-    /// Whether the recording may be to blame, or only what was loaded to look at it.
-    pub fn blames_recording(&self) -> bool {
-        matches!(self, Failure::Refused(_) | Failure::Diverged { .. })
-    }
-}
-
 /// What PANDA's output says, line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
@@ -319,6 +312,7 @@ mod tests {
             failure.to_string(),
             "the plugin osi (which asidstory needs) did not load: it has to know the guest's system: name it with --os"
         );
+        assert!(matches!(failure, Failure::Plugin { reason: Reason::NeedsOs, .. }));
         let library = "Failed to load /p/panda_coverage.so: libcapstone.so.4: cannot open shared object file: No such \
                        file or directory\nFAIL: Unable to load plugin `/p/panda_coverage.so'\n";
         let failure = told(library);
@@ -327,6 +321,7 @@ mod tests {
                 .to_string()
                 .starts_with("the plugin coverage did not load: the library libcapstone.so.4 is")
         );
+        assert!(matches!(failure, Failure::Plugin { reason: Reason::Library(_), .. }));
         let symbol =
             "Failed to load /p/panda_taint2.so: /p/panda_taint2.so: undefined symbol: _ZN4llvm9DebugFlagE\n";
         assert!(matches!(told(symbol), Failure::Plugin { reason: Reason::Loader(_), .. }));
@@ -337,6 +332,7 @@ mod tests {
             failure.to_string().contains("pri_dwarf did not load: Dwarf plugin not supported"),
             "{failure}"
         );
+        assert!(matches!(failure, Failure::Plugin { reason: Reason::Gave(_), .. }));
         assert!(matches!(told("panda_set_os_name: Assertion `os_supported' failed.\n"), Failure::Os));
     }
 
@@ -345,9 +341,9 @@ mod tests {
         let during =
             |said: &str, watched| after(&format!("loading snapshot\n{said}\n"), 6, watched).expect("died");
         let assertion = "RR rr_assertion `current_item' failed at rr_log.c:960";
-        assert!(during(assertion, true).blames_recording());
-        assert!(during(assertion, false).blames_recording());
-        assert!(!during("stumbled", true).blames_recording());
-        assert!(during("stumbled", false).blames_recording());
+        let kind = |said: &str, watched| Failed::from(&during(said, watched)).kind;
+        assert_eq!([true, false].map(|watched| kind(assertion, watched)), [FailureKind::Diverged; 2]);
+        assert_eq!(kind("stumbled", true), FailureKind::Watched);
+        assert_eq!(kind("stumbled", false), FailureKind::Diverged);
     }
 }
