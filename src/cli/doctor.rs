@@ -2,14 +2,14 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use guest::bootstrap;
 use machine::{available_memory, free_space};
-use panda_host::{DistError, Fit, Panda, PandaError, RECCTRL, Selection, Source, confine};
+use panda_host::{DistError, Fit, Panda, PandaError, RECCTRL, Selection, Source, confine, on_path};
 use rr_log::Target;
 
 use super::context::Context;
@@ -257,10 +257,6 @@ fn confinement() -> Check {
             fix: Some("use Linux 6.12 or newer, with Landlock and seccomp".to_owned()),
         },
     }
-}
-
-fn on_path(tool: &str, path: Option<&OsStr>) -> Option<PathBuf> {
-    std::env::split_paths(path?).map(|folder| folder.join(tool)).find(|file| file.is_file())
 }
 
 fn ok(name: &'static str, found: String) -> Check {

@@ -11,7 +11,7 @@ mod text;
 
 pub use self::chain::chain;
 pub use self::digest::{FileDigest, sha256};
-pub use self::durable::{replace, sync_folder};
+pub use self::durable::{folder_of, fresh_in, replace, replace_with_mode, sync_folder};
 pub use self::left::{YOUNG, is_left};
 pub use self::open::{copy, open, open_unlinked};
 pub use self::schema::Schema;

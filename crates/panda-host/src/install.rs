@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -277,18 +276,8 @@ fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, InstallError> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(false);
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .prefix(".new-")
-            .permissions(fs::Permissions::from_mode(mode))
-            .tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(true)
-    };
-    write().map_err(InstallError::io(path))
+    files::replace_with_mode(path, bytes, mode).map_err(InstallError::io(path))?;
+    Ok(true)
 }
 
 fn remove(folder: &Path) -> Result<(), InstallError> {

@@ -11,6 +11,7 @@ use rr_log::Target;
 
 use crate::confine::{ConfineError, Sandbox, Settings};
 use crate::embedded::{Embedded, InstallRecord, RecordError, libpanda_name};
+use crate::on_path::on_path;
 
 /// Keeps QEMU from reading the configuration at its build machine's path, which any user may control here.
 pub const NO_CONFIGURATION: &str = "-no-user-config";
@@ -127,8 +128,7 @@ impl Panda {
             Ok(None) => {}
             Err(source) => return Err(PandaError::Embedded { target, source }),
         }
-        let path = selection.path.iter().flat_map(std::env::split_paths);
-        match path.map(|folder| folder.join(program_name(target))).find(|program| program.is_file()) {
+        match on_path(&program_name(target), selection.path.as_deref()) {
             Some(program) => Panda::at(&program, target, Source::Path, confine),
             None => Err(PandaError::NotFound { target, embedded: embedded.program(target) }),
         }

@@ -3,12 +3,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use super::encode::{encode, encode_header};
 use super::entry::{Callsite, Entry, Event};
@@ -184,8 +182,8 @@ pub fn default_name(broken: &Recording) -> OsString {
 /// Writes the log that `cut` leaves of `from`.
 fn write_log(from: &Path, cut: CutPoint, to: &Path) -> Result<(), SalvageError> {
     let failed = |source| SalvageError::Write { path: to.into(), source };
-    let dir = folder(to);
-    let mut file = fresh_in(dir).map_err(failed)?;
+    let dir = files::folder_of(to);
+    let mut file = files::fresh_in(dir).map_err(failed)?;
     let (mut header, mut end) = (Vec::new(), Vec::new());
     encode_header(cut.instructions, &mut header);
     encode(cut.instructions, Callsite::END, Event::End, &[], &mut end);
@@ -213,7 +211,7 @@ fn share(from: &Path, to: &Path) -> Result<(), SalvageError> {
         Err(_) => {}
     }
     let failed = |source| SalvageError::Write { path: to.into(), source };
-    let mut file = fresh_in(folder(to)).map_err(failed)?;
+    let mut file = files::fresh_in(files::folder_of(to)).map_err(failed)?;
     let mut source = unlinked(from)?;
     io::copy(&mut source, file.as_file_mut()).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
@@ -225,21 +223,9 @@ fn unlinked(path: &Path) -> Result<File, SalvageError> {
     files::open_unlinked(path).map_err(|source| SalvageError::Open { path: path.into(), source })
 }
 
-/// A file to fill, with the mode of any new file: never that of the recording's.
-fn fresh_in(dir: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o666)).tempfile_in(dir)
-}
-
 fn taken(path: &Path, source: io::Error) -> SalvageError {
     match source.kind() {
         io::ErrorKind::AlreadyExists => SalvageError::Taken { path: path.into() },
         _ => SalvageError::Write { path: path.into(), source },
-    }
-}
-
-fn folder(file: &Path) -> &Path {
-    match file.parent() {
-        Some(dir) if dir != Path::new("") => dir,
-        _ => Path::new("."),
     }
 }

@@ -11,7 +11,7 @@ use machine::{
     Reach, check_memory, drive, how_many, life, network,
 };
 use panda_host::confine::{Mode, Sandbox, Settings};
-use panda_host::{NO_CONFIGURATION, Panda, PandaError};
+use panda_host::{NO_CONFIGURATION, Panda, PandaError, on_path};
 use rr_log::Target;
 
 use crate::context::Context;
@@ -160,8 +160,7 @@ impl Maint {
     /// What runs the machine: QEMU, with KVM if it can be had, else PANDA.
     fn emulator(&self, context: Context<'_>) -> Result<(Command, Sandbox), MaintError> {
         let program = format!("qemu-system-{}", self.target);
-        let path = context.selection.path.iter().flat_map(std::env::split_paths);
-        let Some(qemu) = path.map(|folder| folder.join(&program)).find(|program| program.is_file()) else {
+        let Some(qemu) = on_path(&program, context.selection.path.as_deref()) else {
             let panda = Panda::find(context.home, context.selection, self.target)?;
             return Ok((panda.command(), panda.sandbox()));
         };

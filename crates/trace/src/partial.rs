@@ -102,7 +102,7 @@ impl Partial {
             Err(Errno::EXIST) => return Err(PartialError::Taken(self.trace.clone())),
             Err(error) => return Err(files(error.into())),
         }
-        let out = self.trace.parent().unwrap_or(Path::new("."));
+        let out = files::folder_of(&self.trace);
         File::open(out).and_then(|out| out.sync_all()).map_err(files)?;
         Ok(self.trace.clone())
     }

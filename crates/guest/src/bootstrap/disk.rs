@@ -38,7 +38,7 @@ pub fn disk(
     command: Option<GuestCommand<'_>>,
     out: &Path,
 ) -> Result<BootstrapDisk, BootstrapError> {
-    let near = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let near = files::folder_of(out);
     let work = tempfile::Builder::new()
         .prefix(".bootstrap-")
         .tempdir_in(near)
