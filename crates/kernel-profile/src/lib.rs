@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+
+mod architecture;
+mod bounded;
+mod error;
+mod profile;
+
+pub use self::architecture::Architecture;
+pub use self::error::ReadError;
+pub use self::profile::{MAX_BYTES, Profile, SCHEMA};
