@@ -51,6 +51,7 @@ use std::{
     io::Write as _,
     panic::{self, AssertUnwindSafe},
     ptr,
+    sync::OnceLock,
 };
 
 pub use arguments::{Argument, Arguments, BadArguments, argument};
@@ -94,6 +95,17 @@ pub trait Plugin: Sized + Send + 'static {
 
     /// The guest changes from one address space to another.
     fn asid_changed(&mut self, _cpu: Cpu<'_>, _before: u64, _after: u64) {}
+
+    /// Which instructions are to be watched, by their addresses: [`Plugin::reached`] is called before each of them.
+    ///
+    /// PANDA is about to translate the guest's code at `address`. As long as there is no answer, it is asked of every
+    /// instruction that is translated; the first answer holds from there on. Code costs nothing unless it is watched.
+    fn watch(&mut self, _cpu: Cpu<'_>, _address: u64) -> Option<Vec<u64>> {
+        Some(Vec::new())
+    }
+
+    /// The guest is about to execute an instruction that is watched.
+    fn reached(&mut self, _cpu: Cpu<'_>, _address: u64) {}
 
     /// The virtual processor is outside of its execution loop, as for each turn of PANDA's main loop.
     fn top_loop(&mut self) {}
@@ -173,13 +185,35 @@ macro_rules! export {
 const STOPPED: &str = "stopped by an internal error; please report it";
 
 /// Where [`export!`] keeps the plugin, for PANDA's callbacks.
-pub struct Slot<P>(Mutex<Option<(P, Panda)>>);
+pub struct Slot<P> {
+    loaded: Mutex<Option<(P, Panda)>>,
+    /// The instructions that are watched, once the plugin has named them. Outside of the lock, for PANDA asks about
+    /// every instruction that it translates.
+    watched: OnceLock<Watched>,
+}
+
+/// Instructions that are watched.
+struct Watched {
+    /// Their addresses, in order.
+    addresses: Vec<u64>,
+    /// The bits of an address as PANDA gives it that the guest's have.
+    width: u64,
+}
+
+impl Watched {
+    fn has(&self, address: u64) -> bool {
+        let address = address & self.width;
+        // Most code is the processes', far below the kernel's.
+        self.addresses.first().is_some_and(|&first| address >= first)
+            && self.addresses.binary_search(&address).is_ok()
+    }
+}
 
 impl<P: Plugin> Slot<P> {
     /// A slot without a plugin.
     #[allow(clippy::new_without_default, reason = "only export! makes one")]
     pub const fn new() -> Slot<P> {
-        Slot(Mutex::new(None))
+        Slot { loaded: Mutex::new(None), watched: OnceLock::new() }
     }
 
     /// Loads the plugin; false, with a reason on standard error, when it can't be.
@@ -209,6 +243,14 @@ impl<P: Plugin> Slot<P> {
                 Callback::Hypercall => panda_cb_with_context { guest_hypercall: Some(hypercall::<P>) },
                 Callback::AsidChanged => panda_cb_with_context { asid_changed: Some(asid_changed::<P>) },
                 Callback::TopLoop => panda_cb_with_context { top_loop: Some(top_loop::<P>) },
+                Callback::Instructions => {
+                    let choice = panda_cb_with_context { insn_translate: Some(translated::<P>) };
+                    // SAFETY: as below.
+                    unsafe {
+                        handle.register_choice(&symbols, choice, ptr::from_ref(self).cast_mut().cast())?;
+                    }
+                    panda_cb_with_context { insn_exec: Some(reached::<P>) }
+                }
             };
             // SAFETY: the handle is the caller's promise; each function expects this slot, which is a static.
             unsafe { handle.register(&symbols, callback, function, ptr::from_ref(self).cast_mut().cast())? };
@@ -216,14 +258,14 @@ impl<P: Plugin> Slot<P> {
         if P::CALLBACKS.contains(&Callback::Block) {
             panda.unchain();
         }
-        *self.0.lock() = Some((plugin, panda));
+        *self.loaded.lock() = Some((plugin, panda));
         Ok(())
     }
 
     /// Unloads the plugin.
     pub fn unload(&self) {
         guarded((), || {
-            let loaded = self.0.lock().take();
+            let loaded = self.loaded.lock().take();
             if let Some((plugin, panda)) = loaded {
                 plugin.unload(&panda);
             }
@@ -237,7 +279,7 @@ impl<P: Plugin> Slot<P> {
 
     /// Runs `body` with the plugin, if it is there; one that panics is there no longer.
     fn run<T>(&self, otherwise: T, body: impl FnOnce(&mut P, &Panda) -> T) -> T {
-        let mut slot = self.0.lock();
+        let mut slot = self.loaded.lock();
         let Some((plugin, panda)) = slot.as_mut() else { return otherwise };
         let done = guarded(None, || Some(body(plugin, panda)));
         if done.is_none() {
@@ -289,6 +331,34 @@ unsafe extern "C" fn asid_changed<P: Plugin>(
     };
     // SAFETY: as for `before_block`.
     unsafe { (*slot.cast::<Slot<P>>()).call(cpu, false, call) }
+}
+
+unsafe extern "C" fn translated<P: Plugin>(slot: *mut c_void, cpu: *mut CPUState, address: u64) -> bool {
+    // SAFETY: PANDA hands the slot back that was registered.
+    let slot = unsafe { &*slot.cast::<Slot<P>>() };
+    if let Some(watched) = slot.watched.get() {
+        return watched.has(address);
+    }
+    let ask = |plugin: &mut P, cpu: Cpu<'_>| {
+        let mut addresses = plugin.watch(cpu, cpu.address(address))?;
+        addresses.sort_unstable();
+        Some(Watched { addresses, width: cpu.address(u64::MAX) })
+    };
+    // A plugin that is gone watches nothing.
+    let gone = Some(Watched { addresses: Vec::new(), width: 0 });
+    // SAFETY: the processor is the one that runs.
+    match unsafe { slot.call(cpu, gone, ask) } {
+        Some(watched) => slot.watched.get_or_init(|| watched).has(address),
+        None => false,
+    }
+}
+
+unsafe extern "C" fn reached<P: Plugin>(slot: *mut c_void, cpu: *mut CPUState, address: u64) -> i32 {
+    // SAFETY: as for `before_block`.
+    unsafe {
+        (*slot.cast::<Slot<P>>()).call(cpu, (), |plugin, cpu| plugin.reached(cpu, cpu.address(address)))
+    };
+    0
 }
 
 unsafe extern "C" fn top_loop<P: Plugin>(slot: *mut c_void, _cpu: *mut CPUState) {

@@ -82,6 +82,8 @@ pub enum Callback {
     AsidChanged,
     /// When the processor is outside of its execution loop: [`crate::Plugin::top_loop`].
     TopLoop,
+    /// Before instructions of the plugin's choice: [`crate::Plugin::watch`] and [`crate::Plugin::reached`].
+    Instructions,
     /// What recctrl does, which is loaded if it is not there: [`crate::Plugin::recording_began`] and its like.
     Recordings,
 }
@@ -95,6 +97,7 @@ fn callback_number(symbols: &Symbols, callback: Callback) -> Result<u32, Unfit> 
         Callback::Hypercall => (need!(symbols, panda_cb_trampoline_guest_hypercall) as usize, 20..=23),
         Callback::AsidChanged => (need!(symbols, panda_cb_trampoline_asid_changed) as usize, 25..=28),
         Callback::TopLoop => (need!(symbols, panda_cb_trampoline_top_loop) as usize, 40..=42),
+        Callback::Instructions => (need!(symbols, panda_cb_trampoline_insn_exec) as usize, 5..=8),
         Callback::Recordings => return Err(Unfit::Number(callback)),
     };
     number_of(symbols, wanted, numbers)?.ok_or(Unfit::Number(callback))
@@ -109,6 +112,12 @@ fn number_of(symbols: &Symbols, wanted: usize, numbers: RangeInclusive<u32>) -> 
         let found = unsafe { trampoline_of(number).cbaddr };
         found.is_some_and(|found| found as usize == wanted)
     }))
+}
+
+/// The number of the callback that asks which instructions [`Callback::Instructions`] is for, told in the same way.
+fn translation_number(symbols: &Symbols) -> Result<u32, Unfit> {
+    let wanted = need!(symbols, panda_cb_trampoline_insn_translate) as usize;
+    number_of(symbols, wanted, 4..=7)?.ok_or(Unfit::Number(Callback::Instructions))
 }
 
 /// PANDA's handle of a plugin, by which it registers its callbacks.
@@ -140,6 +149,29 @@ impl Handle {
     ) -> Result<(), Unfit> {
         let register = need!(symbols, panda_register_callback_with_context);
         let number = callback_number(symbols, callback)?;
+        // SAFETY: the caller's promise; the number is the callback's.
+        unsafe { register(self.0, number, function, context) };
+        Ok(())
+    }
+
+    /// Has PANDA ask `function` of each instruction that it translates whether it belongs to
+    /// [`Callback::Instructions`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Handle::register`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Handle::register`]; `function` is an `insn_translate`.
+    pub unsafe fn register_choice(
+        self,
+        symbols: &Symbols,
+        function: panda_cb_with_context,
+        context: *mut c_void,
+    ) -> Result<(), Unfit> {
+        let register = need!(symbols, panda_register_callback_with_context);
+        let number = translation_number(symbols)?;
         // SAFETY: the caller's promise; the number is the callback's.
         unsafe { register(self.0, number, function, context) };
         Ok(())
@@ -286,11 +318,19 @@ impl<'a> Cpu<'a> {
     /// Guest memory, as the running process sees it; `None` when any byte of it is not mapped.
     pub fn memory(&self, address: u64, length: usize) -> Option<Vec<u8>> {
         let mut buffer = vec![0; length];
-        let length = c_int::try_from(length).ok()?;
+        self.read(address, &mut buffer).then_some(buffer)
+    }
+
+    /// The same into a buffer, with no allocation: false when any byte is not mapped, and the buffer is undefined then.
+    pub fn read(&self, address: u64, buffer: &mut [u8]) -> bool {
+        let Ok(length) = c_int::try_from(buffer.len()) else { return false };
         // SAFETY: the buffer is writable for `length` bytes; PANDA checks the guest's address.
-        let failed =
-            unsafe { (self.panda.read_memory)(self.cpu, address, buffer.as_mut_ptr().cast(), length) };
-        (failed == 0).then_some(buffer)
+        unsafe { (self.panda.read_memory)(self.cpu, address, buffer.as_mut_ptr().cast(), length) == 0 }
+    }
+
+    /// Whether the guest's registers are 64 bits wide.
+    pub fn is_64_bit(&self) -> bool {
+        self.arch().register_bytes() == 8
     }
 
     /// Guest instructions up to here: see [`Panda::instructions`].

@@ -21,6 +21,8 @@ typedef union panda_cb_with_context {
     void (*before_block_exec)(void *context, CPUState *cpu, TranslationBlock *block);
     bool (*asid_changed)(void *context, CPUState *cpu, target_ulong before, target_ulong after);
     void (*top_loop)(void *context, CPUState *cpu);
+    bool (*insn_translate)(void *context, CPUState *cpu, target_ulong pc);
+    int (*insn_exec)(void *context, CPUState *cpu, target_ulong pc);
     void (*cbaddr)(void);
 } panda_cb_with_context;
 typedef uint32_t panda_cb_type;
@@ -98,6 +100,8 @@ bool panda_cb_trampoline_guest_hypercall(void *context, CPUState *cpu);
 void panda_cb_trampoline_before_block_exec(void *context, CPUState *cpu, TranslationBlock *block);
 bool panda_cb_trampoline_asid_changed(void *context, CPUState *cpu, target_ulong before, target_ulong after);
 void panda_cb_trampoline_top_loop(void *context, CPUState *cpu);
+bool panda_cb_trampoline_insn_translate(void *context, CPUState *cpu, target_ulong pc);
+int panda_cb_trampoline_insn_exec(void *context, CPUState *cpu, target_ulong pc);
 extern bool panda_help_wanted;
 
 /* ---- declared in the wheels' headers, and held against them ---- */

@@ -116,6 +116,12 @@ fn bindings() -> String {
         "panda_cb_with_context asids = { .asid_changed = asid };\n".to_owned(),
         "static void top(void *context, CPUState *cpu);\n".to_owned(),
         "panda_cb_with_context tops = { .top_loop = top };\n".to_owned(),
+        "static bool picked(void *context, CPUState *cpu, target_ulong pc);\n".to_owned(),
+        "panda_cb_with_context picks = { .insn_translate = picked };\n".to_owned(),
+        "static int reached(void *context, CPUState *cpu, target_ulong pc);\n".to_owned(),
+        "panda_cb_with_context reaches = { .insn_exec = reached };\n".to_owned(),
+        "_Static_assert(PANDA_CB_INSN_TRANSLATE >= 4 && PANDA_CB_INSN_TRANSLATE <= 7, \"number\");\n".to_owned(),
+        "_Static_assert(PANDA_CB_INSN_EXEC >= 5 && PANDA_CB_INSN_EXEC <= 8, \"number\");\n".to_owned(),
         "_Static_assert(PANDA_CB_BEFORE_BLOCK_EXEC >= 2 && PANDA_CB_BEFORE_BLOCK_EXEC <= 5, \"number\");\n".to_owned(),
         "_Static_assert(PANDA_CB_ASID_CHANGED > PANDA_CB_BEFORE_LOADVM && PANDA_CB_ASID_CHANGED <= 28, \"number\");\n"
             .to_owned(),
