@@ -49,6 +49,9 @@ pub enum Error {
     /// A trace could not be replayed.
     #[error(transparent)]
     ReplayTrace(#[from] ReplayTraceError),
+    /// A trace could not be analysed.
+    #[error(transparent)]
+    Analyze(#[from] AnalyzeError),
     /// An image could not be booted for maintenance.
     #[error(transparent)]
     Maint(#[from] MaintError),
@@ -154,6 +157,30 @@ pub enum ReplayTraceError {
         "--plog: the embedded PANDA cannot write pandalogs because it lacks protobuf; name a full PANDA with --panda"
     )]
     Pandalog,
+}
+
+/// Why a trace cannot be analysed.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalyzeError {
+    /// Its kernel is not known.
+    #[error(
+        "{} has no profile of its guest's kernel; name one with --profile", .0.display()
+    )]
+    NoProfile(PathBuf),
+    /// The profile cannot be read.
+    #[error("cannot read the kernel's profile {}", .path.display())]
+    Profile {
+        /// The profile.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Guests of this kind are not followed.
+    #[error("guests of {0} cannot be analysed yet: only those of x86_64 can")]
+    Target(rr_log::Target),
+    /// The plugin's events cannot be read.
+    #[error("cannot use what the analysis has written")]
+    Events(#[from] analysis::ReadError),
 }
 
 /// Why a recording's log could not be inspected or salvaged.

@@ -16,7 +16,7 @@ use run::RecError;
 use run::maint::MaintError;
 use trace::{Failure, Reason, ReplayError};
 
-use super::error::{Error, NewError, PluginError, ReadError, ReplayTraceError};
+use super::error::{AnalyzeError, Error, NewError, PluginError, ReadError, ReplayTraceError};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -96,6 +96,7 @@ impl From<&Error> for Exit {
             Error::Rec(error) => error.into(),
             Error::Replay(error) => error.into(),
             Error::ReplayTrace(error) => error.into(),
+            Error::Analyze(error) => error.into(),
             Error::Maint(error) => error.into(),
             Error::Bootstrap(error) => error.into(),
         }
@@ -236,6 +237,16 @@ impl From<&ReplayTraceError> for Exit {
             ReplayTraceError::Trace(_) | ReplayTraceError::Missing(_) => Exit::Unverified,
             ReplayTraceError::Plugin(_) => Exit::Usage,
             ReplayTraceError::Pandalog => Exit::Missing,
+        }
+    }
+}
+
+impl From<&AnalyzeError> for Exit {
+    fn from(error: &AnalyzeError) -> Exit {
+        match error {
+            AnalyzeError::NoProfile(_) => Exit::Missing,
+            AnalyzeError::Profile { .. } | AnalyzeError::Events(_) => Exit::Failed,
+            AnalyzeError::Target(_) => Exit::Usage,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: arguments are resolved into a plan before any work starts. Only this module reads the environment.
 
+mod analyze;
 mod bootstrap;
 mod config;
 mod context;
@@ -106,6 +107,8 @@ enum Command {
 
     Replay(replay::Args),
 
+    Analyze(analyze::Args),
+
     Maint(maint::Args),
 
     /// Check that traces are unchanged since they were recorded, and that they replay
@@ -193,6 +196,7 @@ impl Cli {
             Command::Doctor { target } => Ok(doctor::run(&context, target)?),
             Command::Rec(args) => args.run(&context),
             Command::Replay(args) => args.run(&context),
+            Command::Analyze(args) => args.run(&context),
             Command::Maint(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),
             Command::Trace(command) => command.run(&context),

@@ -85,12 +85,8 @@ impl Args {
     /// Replays the trace, and reports whether it reached its end.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
-        let trace = Trace::open(&self.trace).map_err(ReplayTraceError::from)?;
+        let trace = open(&self.trace)?;
         let (manifest, name) = (&trace.manifest, &trace.manifest.name);
-        let files = [snapshot_name(name), log_name(name)].map(|file| trace.folder.join(file));
-        if let Some(missing) = files.into_iter().find(|file| !file.is_file()) {
-            return Err(ReplayTraceError::Missing(missing).into());
-        }
         let panda = Panda::find(&context.home, &context.selection, manifest.target)?;
         let more = self.more(&panda)?;
         let own = tempfile::tempdir()?;
@@ -121,7 +117,7 @@ impl Args {
         for (file, place) in links {
             symlink(file, place)?;
         }
-        let replayed = show(&what, &interrupt, name, context);
+        let replayed = show(&what, &interrupt, name, context, Said::Shown);
         for Odd(what) in trace::bring(work.path(), &out, &more)? {
             complain(what);
         }
@@ -179,12 +175,33 @@ impl Args {
     }
 }
 
-/// Replays, and shows progress and PANDA's output.
-fn show(
+/// Opens a trace that has both files of its recording.
+pub(super) fn open(folder: &Path) -> Result<Trace, Error> {
+    let trace = Trace::open(folder).map_err(ReplayTraceError::from)?;
+    let name = &trace.manifest.name;
+    let files = [snapshot_name(name), log_name(name)].map(|file| trace.folder.join(file));
+    match files.into_iter().find(|file| !file.is_file()) {
+        Some(missing) => Err(ReplayTraceError::Missing(missing).into()),
+        None => Ok(trace),
+    }
+}
+
+/// What becomes of PANDA's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It is shown.
+    Shown,
+    /// It is logged, for who asks for that.
+    Logged,
+}
+
+/// Replays, and shows progress.
+pub(super) fn show(
     what: &ReplayOf<'_>,
     interrupt: &Interrupt,
     name: &str,
     context: &Context,
+    said: Said,
 ) -> Result<Replay, ReplayError> {
     let progress: &Bars = &context.progress;
     let task = progress.begin(&format!("replaying {name}"), Length::Percent);
@@ -196,6 +213,7 @@ fn show(
             task.note(&format!("{name}: {} instructions, {speed:.0} M/s", HumanCount(instructions)));
             task.reach(percent as u64);
         }
+        None if said == Said::Logged => log::info!("{}", line.text),
         None if written.is_err() => {}
         None if context.output.json => progress.say(line.text),
         None => written = progress.aside(|| writeln!(terminal::out(), "{}", line.text)),
@@ -231,7 +249,7 @@ fn report(trace: &Trace, replay: Replay, output: Output) -> io::Result<()> {
 }
 
 /// Reports on standard error why a trace did not replay.
-fn tell(folder: &Path, failure: &Failure) {
+pub(super) fn tell(folder: &Path, failure: &Failure) {
     let folder = folder.display();
     match failure {
         Failure::Plugin { .. } | Failure::Os => {

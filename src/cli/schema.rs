@@ -14,7 +14,7 @@ use super::config::Origin;
 use super::guest::{Described, Entry, Shrunk, Warmed};
 use super::panda::Found;
 use super::trace::{Document, Outcome};
-use super::{doctor, exit, plugin, rec, replay};
+use super::{analyze, doctor, exit, plugin, rec, replay};
 
 /// The schemas by the names of their files in `docs/schema/`.
 fn contracts() -> BTreeMap<&'static str, Schema> {
@@ -22,6 +22,8 @@ fn contracts() -> BTreeMap<&'static str, Schema> {
         schema_for!(T)
     }
     BTreeMap::from([
+        ("activity", of::<analysis::Line>()),
+        ("analyze", of::<analyze::Document<'_>>()),
         ("config-show", of::<Vec<Origin>>()),
         ("doctor", of::<doctor::Report>()),
         ("error", of::<exit::Report>()),

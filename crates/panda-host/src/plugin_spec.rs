@@ -79,6 +79,11 @@ impl fmt::Display for PluginSpec {
 }
 
 impl PluginSpec {
+    /// A plugin of pandacap's own, by its name, its file and its arguments.
+    pub fn of_file(name: &str, file: PathBuf, arguments: String) -> PluginSpec {
+        PluginSpec { name: name.to_owned(), arguments: Some(arguments), file: Some(file) }
+    }
+
     /// Checks that `panda` has it, or that its file is there.
     pub fn check(&self, panda: &Panda) -> Result<(), NoPlugin> {
         if let Some(file) = &self.file {

@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod event;
+mod process;
+mod read;
+mod report;
+
+pub use self::event::{
+    Access, Call, Credentials, Direction, Event, Fate, Header, How, KIND, Line, RecentCall, SCHEMA, Socket,
+};
+pub use self::process::{Connection, NameChange, Named, Process, Program, Use, UserChange, Way};
+pub use self::read::{Events, ReadError};
+pub use self::report::{Report, Terminal};
