@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what unwraps is what is held")]
 
 mod hypercall;
+mod kernel;
 mod nondet_log;
 mod qcow2;
 mod snapshot;
@@ -12,6 +13,7 @@ mod snapshot;
 mod tests;
 
 pub use hypercall::hypercall;
+pub use kernel::{kernel, kernel_profile};
 pub use nondet_log::nondet_log;
 pub use qcow2::qcow2;
 pub use snapshot::snapshot;

@@ -38,6 +38,47 @@ fn snapshot() -> Vec<u8> {
     b"QEVM\0\0\0\x03\x01\0\0\0\x02\x03ram\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\x10\x04".to_vec()
 }
 
+/// The types of a kernel: an int, and a task with two of them.
+fn types() -> Vec<u8> {
+    let words: [u32; 24] = [
+        0x1eb9f,
+        24,
+        0,
+        64,
+        64,
+        28, // the header
+        1,
+        1 << 24,
+        4,
+        32, // int
+        5,
+        4 << 24 | 2,
+        8,
+        17,
+        1,
+        0,
+        22,
+        1,
+        32, // task_struct, pid, mm
+        0,
+        8 << 24,
+        1,
+        0,
+        0,
+    ];
+    let mut types: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    types.truncate(24 + 64);
+    types.extend(b"\0int\0task_struct\0pid\0mm\0...");
+    types
+}
+
+/// A profile of hardly anything.
+fn profile() -> Vec<u8> {
+    br#"{"schema":1,"target":"i386","banner":"Linux","version":[5,10,1],"symbols":{"init_task":4096},
+        "offsets":{"task_struct.pid":4},"sizes":{"task_struct":8}}"#
+        .to_vec()
+}
+
 /// The inputs in `good` with bytes changed, removed or added; or arbitrary bytes.
 fn like(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
     let length = good.len();
@@ -84,6 +125,16 @@ proptest! {
     #[test]
     fn any_snapshot(input in like(snapshot())) {
         crate::snapshot(&input);
+    }
+
+    #[test]
+    fn any_kernel(input in like(types())) {
+        crate::kernel(&input);
+    }
+
+    #[test]
+    fn any_kernel_profile(input in like(profile())) {
+        crate::kernel_profile(&input);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use ::guest::GuestError;
 use ::guest::bootstrap::BootstrapError;
 use ::panda_host::{DistError, FolderError, InstallError, LoadError, NoPlugin, PandaError};
 use ::trace::{ReplayError, TraceError};
+use kernel::{IsfError, KernelinfoError};
 use rr_log::{RecordingError, SalvageError};
 use run::RecError;
 use run::maint::MaintError;
@@ -66,6 +67,12 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
+    /// The kernel cannot be described to another program.
+    #[error(transparent)]
+    Kernelinfo(#[from] KernelinfoError),
+    /// The kernel's symbols cannot be written for another program.
+    #[error(transparent)]
+    Isf(#[from] IsfError),
     /// The bootstrap folder cannot be used.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),

@@ -89,6 +89,7 @@ impl From<&Error> for Exit {
             Error::Home | Error::Myself(_) | Error::Output(_) | Error::Man { .. } | Error::Log(_) => {
                 Exit::Failed
             }
+            Error::Kernelinfo(_) | Error::Isf(_) => Exit::Failed,
             Error::Panda(_) | Error::Dist(_) => Exit::Missing,
             Error::Install(error) => error.into(),
             Error::Guest(error) => error.into(),
@@ -127,6 +128,8 @@ impl From<&GuestError> for Exit {
             }
             GuestError::Needed { .. } | GuestError::Tool(ToolError::Failed { .. }) => Exit::Failed,
             GuestError::Files { .. } | GuestError::Schema { .. } | GuestError::Damaged { .. } => Exit::Failed,
+            GuestError::NoKernel(_) | GuestError::Kernel { .. } => Exit::Failed,
+            GuestError::ProfileFile { .. } | GuestError::Profile { .. } => Exit::Failed,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use guest::GuestManifest;
+use kernel_profile::Profile;
 use panda_host::{Folder, Installed};
 use rr_log::Summary;
 use schemars::{JsonSchema, Schema, schema_for};
@@ -33,6 +34,7 @@ fn contracts() -> BTreeMap<&'static str, Schema> {
         ("guest-manifest", of::<GuestManifest>()),
         ("guest-shrink", of::<Shrunk<'_>>()),
         ("guest-warm", of::<Warmed<'_>>()),
+        ("kernel-profile", of::<Profile>()),
         ("panda-install", of::<Vec<Installed>>()),
         ("panda-path", of::<Found<'_>>()),
         ("plugin", of::<Vec<Folder>>()),

@@ -21,8 +21,18 @@ fn modules(folder: &Path) -> Vec<String> {
 #[test]
 fn the_page_on_the_architecture_has_a_word_on_every_module() {
     let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    let packages =
-        ["kernel-profile", "files", "rr-log", "panda-host", "machine", "guest", "trace", "analysis", "run"];
+    let packages = [
+        "kernel-profile",
+        "files",
+        "kernel",
+        "rr-log",
+        "panda-host",
+        "machine",
+        "guest",
+        "trace",
+        "analysis",
+        "run",
+    ];
     for package in packages {
         let title = format!("### `crates/{package}`\n");
         let (_, section) = page.split_once(&title).unwrap_or_else(|| panic!("no {title}"));

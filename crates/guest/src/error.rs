@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use files::Schema;
+use kernel::KernelError;
+use kernel_profile::ReadError;
 use machine::{DiskError, PortError, ProcessError, how_many};
 use rr_log::Target;
 
@@ -74,6 +76,36 @@ pub enum GuestError {
     /// Only root can do it.
     #[error("making this guest needs root: run the same command with `sudo` and the same --home")]
     Root,
+    /// Nothing of its kernel is known.
+    #[error(
+        "the guest {0:?} boots with its disk's own boot loader, so there is no kernel to make a profile of; give its \
+         profile with `pandacap guest profile {0} --profile FILE`"
+    )]
+    NoKernel(String),
+    /// Its kernel does not tell enough.
+    #[error("there is no kernel profile of the guest {name:?}")]
+    Kernel {
+        /// The guest.
+        name: String,
+        /// Why not.
+        source: Box<KernelError>,
+    },
+    /// A profile cannot be read.
+    #[error("cannot read the kernel profile {}", .path.display())]
+    ProfileFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A profile cannot be used.
+    #[error("cannot use the kernel profile {}", .path.display())]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
+    },
     /// Its folder cannot be used.
     #[error("cannot use the guest in {}", .folder.display())]
     Files {

@@ -9,8 +9,10 @@ use crate::draft::Draft;
 use crate::error::GuestError;
 use crate::guest::Guest;
 use crate::manifest::{BootSign, GuestDisk, GuestManifest, MANIFEST, Origin, SCHEMA};
+use crate::profile::{self, PROFILE};
 use crate::tool::{self, ToolError};
 use files::FileDigest;
+use kernel_profile::Profile;
 use machine::{Base, Below, Format, Formats, Nic, Overlays};
 use panda_host::Progress;
 use rr_log::Target;
@@ -36,6 +38,8 @@ pub struct Import {
     pub initramfs: Option<PathBuf>,
     /// Its command line.
     pub append: String,
+    /// The kernel's profile, where the kernel itself does not tell.
+    pub profile: Option<Profile>,
     /// The guest architecture.
     pub target: Target,
     /// Its memory, in MiB.
@@ -64,6 +68,15 @@ pub fn import(home: &Path, name: &str, what: Import, progress: &dyn Progress) ->
         let mut convert = Command::new("qemu-img");
         convert.args(["convert", "-f", base.format.name(), "-O", "qcow2"]).arg(&base.path);
         tool::run(convert.arg(draft.folder().join(DISK)))?;
+    }
+    let files = |error| draft.files(error);
+    match (&what.profile, &kernel) {
+        (Some(profile), _) => {
+            let text = profile.to_json().map_err(|error| files(error.into()))?;
+            fs::write(draft.folder().join(PROFILE), text).map_err(files)?;
+        }
+        (None, Some(kernel)) => profile::make_in(draft.folder(), kernel).map_err(files)?,
+        (None, None) => {}
     }
     let manifest = GuestManifest {
         schema: SCHEMA,

@@ -10,6 +10,7 @@ use crate::draft::Draft;
 use crate::error::GuestError;
 use crate::guest::Guest;
 use crate::manifest::{BootSign, GuestManifest, Origin, SCHEMA};
+use crate::profile;
 use machine::Machine;
 use panda_host::Progress;
 use rr_log::Target;
@@ -93,6 +94,7 @@ pub fn build(
     files::copy(&image, &made.join(KERNEL)).map_err(files)?;
     fs::write(made.join(INITRAMFS), initramfs(&fs::read(busybox).map_err(files)?)).map_err(files)?;
     unpacked.close().map_err(files)?;
+    profile::make_in(made, KERNEL).map_err(files)?;
     let manifest = GuestManifest {
         schema: SCHEMA,
         target,

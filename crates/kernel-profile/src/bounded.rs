@@ -12,7 +12,7 @@ const MAX_NAME: usize = 256;
 /// The longest banner.
 const MAX_BANNER: usize = 1024;
 /// The largest offset or size: no structure comes near it, and sums of a few cannot overflow.
-const MAX_SIZE: u64 = 1 << 24;
+pub const MAX_SIZE: u64 = 1 << 24;
 
 /// Reads names with addresses.
 pub(crate) fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, u64>, D::Error> {

@@ -6,5 +6,6 @@ mod error;
 mod profile;
 
 pub use self::architecture::Architecture;
+pub use self::bounded::MAX_SIZE;
 pub use self::error::ReadError;
 pub use self::profile::{MAX_BYTES, Profile, SCHEMA};

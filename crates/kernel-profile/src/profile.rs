@@ -14,6 +14,7 @@ pub const SCHEMA: u32 = 1;
 pub const MAX_BYTES: usize = 8 << 20;
 
 /// Where one build of the kernel keeps what analyses read. What this kernel does not have is not in it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// [`SCHEMA`]

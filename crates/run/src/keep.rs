@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::error::RecError;
 use crate::events::Recorded;
-use crate::layout::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, REPLAY_LOG};
+use crate::layout::{BOOTSTRAP, CONSOLE, DISK, EVENTS, OUTPUT, PANDA_LOG, PROFILE, REPLAY_LOG};
 use crate::plan::Plan;
 use crate::run::Outcome;
 use files::FileDigest;
@@ -107,7 +107,7 @@ impl Run<'_> {
         if self.discard_disk && folder.join(DISK).exists() {
             fs::remove_file(folder.join(DISK))?;
         }
-        let files = [CONSOLE, OUTPUT, EVENTS, PANDA_LOG, BOOTSTRAP, DISK].into_iter();
+        let files = [CONSOLE, OUTPUT, EVENTS, PANDA_LOG, PROFILE, BOOTSTRAP, DISK].into_iter();
         let there = files.filter(|file| folder.join(file).exists());
         there.map(|file| FileDigest::of(&folder.join(file)).map(|digest| (file.to_owned(), digest))).collect()
     }

@@ -10,6 +10,8 @@ pub(crate) const EVENTS: &str = "events.jsonl";
 pub(crate) const PANDA_LOG: &str = "record.log";
 /// What PANDA said while it replayed.
 pub(crate) const REPLAY_LOG: &str = "replay.log";
+/// Where the guest's kernel keeps what analyses read.
+pub(crate) const PROFILE: &str = trace::PROFILE;
 /// What the guest wrote to its disk.
 pub(crate) const DISK: &str = "disk.qcow2";
 /// What the tiny guest boots.

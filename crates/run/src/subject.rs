@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::error::RecError;
-use crate::layout::{BOOTSTRAP, CONSOLE, DISK, INITRAMFS, OUTPUT};
+use crate::layout::{BOOTSTRAP, CONSOLE, DISK, INITRAMFS, OUTPUT, PROFILE};
 use crate::options::{Booting, Image, Options};
 use files::FileDigest;
 use guest::bootstrap::{self, Bootstrap, GuestCommand, Place, Setting};
 use guest::{Guest, GuestError, Warm, WarmKey, startup, tiny, warm};
+use kernel::Kernel;
+use kernel_profile::Profile;
 use machine::Interrupt;
 use machine::{Base, Boot, Formats, Machine, Nic, Overlays, Reach};
 use panda_host::Panda;
@@ -112,6 +114,8 @@ impl Subject {
     fn guest(guest: Guest, context: Context<'_>) -> Result<Subject, RecError> {
         let manifest = &guest.manifest;
         let mut files = manifest.files.clone();
+        // It is not booted.
+        files.remove(PROFILE);
         let kind = match guest.base()? {
             Some(base) => Kind::Disk(base),
             None => {
@@ -261,6 +265,18 @@ impl Subject {
         }
     }
 
+    /// The profile of the kernel that boots, if it is known.
+    fn profile(&self) -> Option<Profile> {
+        let profile = match (&self.guest, &self.kernel) {
+            (Some(guest), _) => guest.profile().map_err(|error| files::chain(&error)),
+            (None, Some(kernel)) => {
+                Kernel::open(kernel).and_then(|kernel| kernel.profile()).map_err(|error| files::chain(&error))
+            }
+            (None, None) => return None,
+        };
+        profile.inspect_err(|why| log::info!("the trace will have no kernel profile: {why}")).ok()
+    }
+
     /// Makes what the machine boots, in the folder of the run.
     pub(crate) fn prepare(
         &mut self,
@@ -268,6 +284,9 @@ impl Subject {
         recording: &str,
         command: &[OsString],
     ) -> Result<(), RecError> {
+        if let Some(profile) = self.profile() {
+            fs::write(folder.join(PROFILE), profile.to_json().map_err(io::Error::from)?)?;
+        }
         match (&self.kind, &self.warm) {
             (Kind::Startup(_), Some(_)) => {
                 let script = startup::script(recording, command);

@@ -1,12 +1,14 @@
 //! A finished trace.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use kernel_profile::{Profile, ReadError};
 use machine::Machine;
 
 use crate::manifest::{MANIFEST, Manifest, ManifestError};
+use crate::names::PROFILE;
 
 /// The most bytes that a manifest may have; real ones have a few thousand.
 const MANIFEST_BYTES: u64 = 16 << 20;
@@ -17,10 +19,10 @@ pub enum TraceError {
     /// It has no manifest.
     #[error("{} is not a trace: it has no {MANIFEST}; name the folder that `pandacap rec` printed", .0.display())]
     NoManifest(PathBuf),
-    /// Its manifest cannot be read.
+    /// A file of it cannot be read.
     #[error("cannot read {}", .path.display())]
     Unreadable {
-        /// The manifest.
+        /// The file.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -32,6 +34,14 @@ pub enum TraceError {
         path: PathBuf,
         /// What is wrong with it.
         source: ManifestError,
+    },
+    /// Its kernel profile cannot be used.
+    #[error("cannot use {}", .path.display())]
+    Profile {
+        /// The profile.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
     },
     /// It gives PANDA arguments other than for hardware.
     #[error(
@@ -72,6 +82,23 @@ impl Trace {
     /// What the recording's files begin with, from the root on.
     pub fn recording(&self) -> io::Result<PathBuf> {
         Ok(std::path::absolute(&self.folder)?.join(&self.manifest.name))
+    }
+
+    /// The profile of the kernel that was recorded, if the trace has one. It is as little trusted as the rest of the
+    /// trace.
+    pub fn profile(&self) -> Result<Option<Profile>, TraceError> {
+        if !self.manifest.files.contains_key(PROFILE) {
+            return Ok(None);
+        }
+        let path = self.folder.join(PROFILE);
+        let mut text = Vec::new();
+        let read = files::open_unlinked(&path)
+            .and_then(|file| file.take(kernel_profile::MAX_BYTES as u64 + 1).read_to_end(&mut text));
+        match read.map(|_| Profile::read(&text)) {
+            Ok(Ok(profile)) => Ok(Some(profile)),
+            Ok(Err(source)) => Err(TraceError::Profile { path, source }),
+            Err(source) => Err(TraceError::Unreadable { path, source }),
+        }
     }
 
     /// The machine to replay it on. Where the trace may be a stranger's, that is hardware and nothing else.

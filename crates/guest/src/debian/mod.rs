@@ -14,6 +14,7 @@ use crate::draft::Draft;
 use crate::error::GuestError;
 use crate::guest::Guest;
 use crate::manifest::{BootSign, GuestDisk, GuestManifest, Login, Origin, SCHEMA};
+use crate::profile;
 use crate::tool::{self, ToolError};
 use machine::{Format, Nic};
 use panda_host::Progress;
@@ -91,6 +92,7 @@ pub fn build(home: &Path, name: &str, agent: &Path, progress: &dyn Progress) -> 
         files: BTreeMap::new(),
     };
     let _progress = progress.waiting("computing digests");
+    profile::make_in(draft.folder(), KERNEL).map_err(|error| draft.files(error))?;
     draft.finish(manifest, false)
 }
 

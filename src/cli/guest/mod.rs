@@ -1,5 +1,7 @@
 //! `pandacap guest`: its arguments and output.
 
+pub(super) mod profile;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,8 +14,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use guest::{
-    BootSign, Guest, GuestError, GuestManifest, Import, Listed, Origin, WarmKey, debian, import, remove,
-    shell, shrink, tiny, warm,
+    BootSign, Guest, GuestError, GuestManifest, Import, Listed, Origin, WarmKey, debian, import,
+    read_profile, remove, shell, shrink, tiny, warm,
 };
 use machine::{Interrupt, Nic, Overlays, PortForward, Reach};
 use panda_host::{Panda, Progress};
@@ -76,6 +78,10 @@ pub enum Command {
             default_value = "root=/dev/sda1 console=ttyS0 panic=-1 no_timer_check"
         )]
         append: String,
+
+        /// The kernel's profile, if the kernel does not tell enough itself
+        #[arg(long, value_name = "FILE")]
+        profile: Option<PathBuf>,
 
         /// The guest architecture
         #[arg(short, long, value_parser = values::target(), default_value = "x86_64")]
@@ -143,6 +149,23 @@ pub enum Command {
         #[arg(long, value_parser = values::reach(), default_value = "restricted")]
         net: Reach,
     },
+    /// Print where the guest's kernel keeps what analyses read
+    ///
+    /// The profile is made of the kernel alone, when the guest is built or imported, or now. It needs the types in the
+    /// kernel (BTF), which Debian builds in for x86_64 and arm64. With --json, prints the profile itself; see
+    /// docs/kernel-profiles.md.
+    Profile {
+        /// The guest
+        name: String,
+
+        /// Print it for another program
+        #[arg(long, value_name = "FORMAT", conflicts_with = "json")]
+        format: Option<profile::Format>,
+
+        /// Use this profile from now on, for a guest whose kernel does not tell enough
+        #[arg(long, value_name = "FILE")]
+        profile: Option<PathBuf>,
+    },
     /// Remove a guest
     Rm {
         /// The guest
@@ -171,10 +194,23 @@ impl Command {
                 let guest = build(context, recipe, name.as_deref())?;
                 show(&guest, context.output)?;
             }
-            Command::Import { name, disk, image, kernel, initrd, append, target, mem, nic, booted } => {
+            Command::Import {
+                name,
+                disk,
+                image,
+                kernel,
+                initrd,
+                append,
+                profile,
+                target,
+                mem,
+                nic,
+                booted,
+            } => {
                 let booted = booted.map_or(BootSign::Ssh(22), BootSign::Console);
                 let (initramfs, nic) = (initrd, Some(nic));
                 let (format, below, memory_mib) = (image.format, image.below(), mem);
+                let profile = profile.as_deref().map(read_profile).transpose()?;
                 let what = Import {
                     disk,
                     format,
@@ -182,6 +218,7 @@ impl Command {
                     kernel,
                     initramfs,
                     append,
+                    profile,
                     target,
                     memory_mib,
                     nic,
@@ -217,6 +254,9 @@ impl Command {
                     return Ok(Exit::Interrupted);
                 }
             }
+            Command::Profile { name, format, profile } => {
+                profile::run(context, &name, format, profile.as_deref())?;
+            }
             Command::Rm { name, force } => remove(&context.home, &name, force)?,
         }
         Ok(Exit::Done)
@@ -235,12 +275,17 @@ fn build(context: &Context, recipe: Recipe, name: Option<&str>) -> Result<Guest,
     Ok(debian::build(&context.home, name, &agent, &context.progress)?)
 }
 
+/// The guest of this name; the tiny one is built if it is not there.
+fn ready(context: &Context, name: &str) -> Result<Guest, GuestError> {
+    match name {
+        tiny::RECIPE => tiny::ready(&context.home, Target::default(), &context.progress),
+        name => Guest::open(&context.home, name),
+    }
+}
+
 fn warm(context: &Context, name: &str, patience: Duration) -> Result<(), Error> {
     let interrupt = Interrupt::catch()?;
-    let guest = match name {
-        tiny::RECIPE => tiny::ready(&context.home, Target::default(), &context.progress)?,
-        name => Guest::open(&context.home, name)?,
-    };
+    let guest = ready(context, name)?;
     let target = guest.manifest.target;
     let panda = Panda::find(&context.home, &context.selection, target)?;
     let initramfs = match guest.disk() {

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+mod banner;
+mod btf;
+mod bytes;
+mod error;
+mod image;
+mod isf;
+mod kallsyms;
+mod kernel;
+mod kernelinfo;
+mod ksymtab;
+mod unpack;
+mod wanted;
+
+pub use self::btf::BtfError;
+pub use self::error::KernelError;
+pub use self::isf::{IsfError, isf};
+pub use self::kernel::Kernel;
+pub use self::kernelinfo::{KernelinfoError, kernelinfo};
