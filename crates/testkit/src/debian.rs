@@ -221,6 +221,15 @@ impl Machine {
         (self.rec.wait().unwrap().code(), traces, self.said())
     }
 
+    /// Waits until the run has ended with a single trace, and brings it to `folder`; returns where it is there.
+    pub fn kept(mut self, name: &str, folder: &Path) -> PathBuf {
+        let (code, _, said) = self.ended();
+        assert_eq!(code, Some(0), "{said}");
+        let name = format!("r-{name}");
+        run(Process::new("mv").arg(self.dir.path().join("traces").join(&name)).arg(folder));
+        folder.join(name)
+    }
+
     /// Waits until the run has ended, and asserts that these are its traces, all verified and ended by the guest;
     /// returns the size of their common overlay in bytes.
     pub fn traced(mut self, names: &[&str]) -> u64 {
