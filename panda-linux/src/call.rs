@@ -46,9 +46,14 @@ impl Call {
             Abi::X86_64 => (ARGUMENTS_64, u64::MAX),
             Abi::I386 => (ARGUMENTS_32, u64::from(u32::MAX)),
         };
+        // Where `int 0x80` is handled as an exception, the number is not taken from the result's register yet.
+        let number = match (abi, register(NUMBER)) {
+            (Abi::I386, u64::MAX) => register(RAX),
+            (_, number) => number,
+        };
         Some(Call {
             abi,
-            number: register(NUMBER) as u32,
+            number: number as u32,
             arguments: places.map(|place| register(place) & width),
             made: machine.instructions(),
             registers,
@@ -98,6 +103,9 @@ mod tests {
         let call = Call::at(&fake, 0x1000, Abi::I386).unwrap();
         assert_eq!((call.abi, call.number), (Abi::I386, 257));
         assert_eq!(call.arguments, [5, 11, 12, 13, 14, 4], "bx, cx, dx, si, di, bp; 32 bits of each");
+        fake.put_u64(0x1000 + 8 * NUMBER as u64, u64::MAX);
+        fake.put_u64(0x1000 + 8 * RAX as u64, 20);
+        assert_eq!(Call::at(&fake, 0x1000, Abi::I386).unwrap().name(), Some("getpid"));
         fake.put_u64(0x1000 + 8 * RAX as u64, 0xffff_fffe);
         assert_eq!(call.result(&fake), Some(-2));
         assert_eq!(Call::at(&fake, 0x1008, Abi::X86_64), None, "the last of them is not mapped");

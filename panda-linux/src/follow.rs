@@ -197,3 +197,6 @@ impl Known {
         self.credentials = now.or(self.credentials);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,16 +171,14 @@ pub enum ReplayTraceError {
 pub enum AnalyzeError {
     /// Its kernel is not known.
     #[error(
-        "{} has no profile of its guest's kernel; name one with --profile", .0.display()
+        "{} has no profile of its guest's kernel, and none can be made of the guest; name one with --profile",
+        .trace.display()
     )]
-    NoProfile(PathBuf),
-    /// The profile cannot be read.
-    #[error("cannot read the kernel's profile {}", .path.display())]
-    Profile {
-        /// The profile.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
+    NoProfile {
+        /// The trace.
+        trace: PathBuf,
+        /// Why none can be made.
+        source: Box<GuestError>,
     },
     /// Guests of this kind are not followed.
     #[error("guests of {0} cannot be analysed yet: only those of x86_64 can")]

@@ -247,8 +247,8 @@ impl From<&ReplayTraceError> for Exit {
 impl From<&AnalyzeError> for Exit {
     fn from(error: &AnalyzeError) -> Exit {
         match error {
-            AnalyzeError::NoProfile(_) => Exit::Missing,
-            AnalyzeError::Profile { .. } | AnalyzeError::Events(_) => Exit::Failed,
+            AnalyzeError::NoProfile { .. } => Exit::Missing,
+            AnalyzeError::Events(_) => Exit::Failed,
             AnalyzeError::Target(_) => Exit::Usage,
         }
     }

@@ -233,6 +233,75 @@ fn cycles(count: u64) {
     println!("cycles {count} exact={}", exact.count());
 }
 
+/// A system call that libc has no part in.
+fn raw(number: i64, arguments: [i64; 4]) -> i64 {
+    let result;
+    // SAFETY: the calls below take numbers, and addresses of what lives longer than they take.
+    unsafe {
+        asm!("syscall", inlateout("rax") number => result, in("rdi") arguments[0], in("rsi") arguments[1],
+             in("rdx") arguments[2], in("r10") arguments[3], out("rcx") _, out("r11") _);
+    }
+    result
+}
+
+/// The same as 32-bit programs make them.
+fn raw_32(number: i64) -> i64 {
+    let result;
+    // SAFETY: calls without arguments.
+    unsafe {
+        asm!("int 0x80", inlateout("rax") number => result, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    }
+    result
+}
+
+const GETPPID: i64 = 110;
+const GETPGRP: i64 = 111;
+const KILL: i64 = 62;
+
+extern "C" fn inner(_: i32) {
+    raw(GETPGRP, [0; 4]);
+}
+
+extern "C" fn outer(_: i32) {
+    raw(KILL, [raw(39, [0; 4]), 12, 0, 0]);
+    raw(GETPPID, [0; 4]);
+}
+
+/// Makes system calls that are known by construction, between two that do not exist: `tests/it/analyze.rs` has the list.
+fn calls() {
+    for (number, handler) in [(14, inner as extern "C" fn(i32)), (10, outer), (12, inner)] {
+        // SAFETY: the handlers make system calls and nothing else.
+        unsafe { signal(number, handler) };
+    }
+    raw(1000, [0; 4]);
+    for _ in 0..100 {
+        raw(39, [0; 4]);
+    }
+    for _ in 0..10 {
+        raw_32(20);
+    }
+    // A call that a signal interrupts.
+    let soon = [0_i64, 0, 0, 20_000];
+    raw(38, [0, soon.as_ptr() as i64, 0, 0]);
+    raw(34, [0; 4]);
+    // A signal in a signal's handler.
+    let own = raw(39, [0; 4]);
+    raw(KILL, [own, 10, 0, 0]);
+    // A child that ends, and one that is killed.
+    let child = raw(57, [0; 4]);
+    if child == 0 {
+        raw(60, [5, 0, 0, 0]);
+    }
+    raw(61, [child, 0, 0, 0]);
+    let child = raw(57, [0; 4]);
+    while child == 0 {
+        raw(34, [0; 4]);
+    }
+    raw(KILL, [child, 9, 0, 0]);
+    raw(61, [child, 0, 0, 0]);
+    raw(1001, [0; 4]);
+}
+
 fn main() {
     let arguments: Vec<String> = env::args().collect();
     let number = |i: usize| arguments.get(i).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
@@ -262,6 +331,7 @@ fn main() {
             });
             println!("flood {} calls in {} ms", number(3), begin.elapsed().as_millis());
         }
+        Some("calls") => calls(),
         Some("hostile-names") => hostile_names(number(2) as u64),
         // mischief COUNT: random register values after the magic
         Some("mischief") => {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that unwraps fails where it should")]
 
 mod analyses;
+mod analyze;
 mod bootstrap;
 mod busy;
 mod confine;

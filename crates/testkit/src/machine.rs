@@ -71,6 +71,11 @@ impl Lab {
         Lab { panda, guest, programs, plugin: built("panda_recctrl.so") }
     }
 
+    /// The profile of the guest's kernel.
+    pub fn profile(&self) -> Vec<u8> {
+        self.guest.profile().unwrap().to_json().unwrap()
+    }
+
     /// PANDA with the machine, but without a guest.
     pub fn panda(&self) -> Command {
         let mut panda = self.panda.command();

@@ -19,8 +19,17 @@ pub fn in_c(source: &str) -> tempfile::TempPath {
 
 /// A plugin of `examples/`.
 pub fn example(name: &str) -> PathBuf {
+    member(&format!("example-{name}"), name)
+}
+
+/// A plugin of `analyses/`.
+pub fn analysis(name: &str) -> PathBuf {
+    member(&format!("analysis-{name}"), name)
+}
+
+fn member(package: &str, name: &str) -> PathBuf {
     let mut cargo = cargo();
-    cargo.args(["build", "--quiet", "-p", &format!("example-{name}"), "--target-dir"]).arg(target());
+    cargo.args(["build", "--quiet", "-p", package, "--target-dir"]).arg(target());
     run(cargo.current_dir(root()));
     target().join(format!("debug/libpanda_{name}.so"))
 }

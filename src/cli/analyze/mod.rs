@@ -2,11 +2,12 @@
 
 mod tree;
 
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
+use std::io::{self, BufReader};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use ::guest::Guest;
 use analysis::{Events, Report};
 use machine::Interrupt;
 use panda_host::{Panda, PluginSpec};
@@ -26,8 +27,6 @@ use super::values;
 const PLUGIN: &str = "panda_activity.so";
 const PROFILE: &str = "profile.json";
 const EVENTS: &str = "activity.jsonl";
-/// The largest kernel profile.
-const PROFILE_BYTES: u64 = 8 << 20;
 
 /// Report what the guest did in a trace: processes, files, connections, users
 ///
@@ -35,8 +34,8 @@ const PROFILE_BYTES: u64 = 8 << 20;
 /// programs and arguments, when they began and how they ended, the files that they opened, read, wrote, renamed and
 /// removed, their connections, and every change of users. Times are guest instructions.
 ///
-/// The plugin needs the profile of the guest's kernel: the one in the trace, or the one that --profile names. Guests are
-/// x86_64, with 32-bit programs too.
+/// The plugin needs the profile of the guest's kernel (see `pandacap guest profile`), which is in the trace as a rule.
+/// Guests are x86_64, with 32-bit programs too.
 ///
 /// Exits with 0 if the whole trace was followed, with 3 if there is no profile, with 1 if the guest cannot be followed,
 /// and otherwise as `pandacap replay` does.
@@ -46,7 +45,7 @@ pub struct Args {
     #[arg(value_name = "TRACE")]
     trace: PathBuf,
 
-    /// The profile of the guest's kernel [default: profile.json in the trace]
+    /// The profile of the guest's kernel [default: the trace's, or the guest's if it is still there]
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
 
@@ -96,7 +95,7 @@ impl Args {
         if trace.manifest.target != Target::X86_64 {
             return Err(AnalyzeError::Target(trace.manifest.target).into());
         }
-        let profile = self.profile(&trace)?;
+        let profile = self.profile(context, &trace)?;
         let panda = Panda::find(&context.home, &context.selection, trace.manifest.target)?;
         let plugin = self.plugin(context, trace.manifest.target)?;
         let own = tempfile::tempdir()?;
@@ -140,23 +139,22 @@ impl Args {
         Ok(exit)
     }
 
-    /// The kernel's profile, which need not be trusted: the plugin reads it inside the confined PANDA.
-    fn profile(&self, trace: &Trace) -> Result<Vec<u8>, Error> {
-        let (path, opened) = match &self.profile {
-            Some(path) => (path.clone(), files::open(path)),
-            None => {
-                let path = trace.folder.join(PROFILE);
-                let opened = files::open_unlinked(&path);
-                (path, opened)
-            }
+    /// The profile of the kernel that was recorded, as JSON: the trace's, or that of the guest, if it is still there. One
+    /// of another kernel does no harm: the plugin compares the kernels.
+    fn profile(&self, context: &Context, trace: &Trace) -> Result<Vec<u8>, Error> {
+        let profile = match &self.profile {
+            Some(path) => ::guest::read_profile(path)?,
+            None => match trace.profile().map_err(ReplayTraceError::from)? {
+                Some(profile) => profile,
+                None => Guest::open(&context.home, &trace.manifest.guest.name)
+                    .and_then(|guest| guest.profile())
+                    .map_err(|source| AnalyzeError::NoProfile {
+                        trace: trace.folder.clone(),
+                        source: Box::new(source),
+                    })?,
+            },
         };
-        match opened.and_then(read) {
-            Ok(profile) => Ok(profile),
-            Err(error) if self.profile.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                Err(AnalyzeError::NoProfile(trace.folder.clone()).into())
-            }
-            Err(source) => Err(AnalyzeError::Profile { path, source }.into()),
-        }
+        Ok(profile.to_json().map_err(io::Error::from)?)
     }
 
     fn plugin(&self, context: &Context, target: Target) -> Result<PluginSpec, Error> {
@@ -188,7 +186,7 @@ impl Args {
         // PANDA may have been under the trace's control.
         let events = match files::open_unlinked(&path).map(BufReader::new) {
             // A replay that did not begin has none.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && exit != Exit::Done => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && exit != Exit::Done => {
                 return Ok(Report::default());
             }
             opened => opened?,
@@ -208,15 +206,4 @@ impl Args {
         }
         if exit == Exit::Done && !followed { Exit::Failed } else { exit }
     }
-}
-
-/// Reads a profile, as far as it can be one.
-fn read(file: File) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut text = Vec::new();
-    file.take(PROFILE_BYTES + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > PROFILE_BYTES {
-        return Err(std::io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(text)
 }

@@ -61,7 +61,7 @@ pub(crate) const SYMBOLS: &[(&str, &str)] = &[
     (
         "signals",
         "__send_signal __send_signal_locked send_signal send_signal_locked complete_signal do_send_sig_info \
-         do_send_specific send_sigqueue get_signal do_signal arch_do_signal_or_restart handle_signal \
+         do_send_specific send_sigqueue get_signal do_signal arch_do_signal arch_do_signal_or_restart handle_signal \
          setup_rt_frame x64_setup_rt_frame ia32_setup_rt_frame force_sig_info_to_task do_coredump vfs_coredump \
          do_sigaction __ptrace_may_access ptrace_attach ptrace_access_vm",
     ),
