@@ -83,7 +83,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
     let panda = Panda::find(&context.home, &context.selection, target);
     checks.push(pip(panda.is_ok()));
     checks.extend(match &panda {
-        Ok(panda) => start(&context.home, panda),
+        Ok(panda) => start(panda),
         Err(PandaError::NotFound { .. }) => {
             vec![missing("panda", "not installed, and not on PATH".to_owned(), install(target))]
         }
@@ -105,16 +105,7 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
             Err(error) => missing(name, files::chain(&error), "scripts/build".to_owned()),
         });
     }
-    for tool in ["apt-get", "dpkg-deb"] {
-        checks.push(match on_path(tool, context.selection.path.as_deref()) {
-            Some(path) => ok(tool, path.display().to_string()),
-            None => missing(
-                tool,
-                format!("no {tool} on PATH; the tiny guest is built from Debian packages"),
-                "use Debian or Ubuntu, or a container with one of them".to_owned(),
-            ),
-        });
-    }
+    checks.extend(tiny_guest(context, target));
     let e2fsprogs = bootstrap::MAKERS.map(|tool| (tool, "rec --bootstrap", "e2fsprogs"));
     let optional =
         [("qemu-img", "rec --disk", "qemu-utils"), ("debootstrap", "guest build debian", "debootstrap")];
@@ -136,6 +127,22 @@ fn checks(context: &Context, target: Target) -> Vec<Check> {
     checks
 }
 
+/// Checks for the tiny guest, or else for what it is built with.
+fn tiny_guest(context: &Context, target: Target) -> Vec<Check> {
+    if let Some(guest) = guest::tiny::find(&context.home, context.dist.home().as_deref(), target) {
+        return vec![ok("guest", guest.folder.display().to_string())];
+    }
+    let tool = |tool| match on_path(tool, context.selection.path.as_deref()) {
+        Some(path) => ok(tool, path.display().to_string()),
+        None => missing(
+            tool,
+            format!("no {tool} on PATH; the tiny guest is built from Debian packages"),
+            "use Debian or Ubuntu, or a container with one of them".to_owned(),
+        ),
+    };
+    ["apt-get", "dpkg-deb"].map(tool).into()
+}
+
 fn pip(has_panda: bool) -> Check {
     let fix = "apt-get install python3-pip".to_owned();
     match panda_host::pip() {
@@ -151,10 +158,10 @@ fn pip(has_panda: bool) -> Check {
 }
 
 /// Checks the libraries of a PANDA that was found and, if they are all there, whether it starts.
-fn start(home: &Path, panda: &Panda) -> Vec<Check> {
+fn start(panda: &Panda) -> Vec<Check> {
     let mut checks = Vec::new();
     if panda.source == Source::Embedded {
-        checks.push(libraries(home, panda.target));
+        checks.push(libraries(panda));
     }
     if checks.iter().all(|check| check.state == State::Ok) {
         checks.push(match panda.start_once() {
@@ -189,8 +196,9 @@ fn fix(selection: &Selection, target: Target) -> String {
     }
 }
 
-fn libraries(home: &Path, target: Target) -> Check {
-    match panda_host::fit(home, target) {
+fn libraries(panda: &Panda) -> Check {
+    let target = panda.target;
+    match panda_host::fit(panda) {
         Ok(Fit::Fits { stand_ins }) if stand_ins.is_empty() => ok("libraries", "all there".to_owned()),
         Ok(Fit::Fits { stand_ins }) => {
             let names = stand_ins.join(" ");

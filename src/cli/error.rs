@@ -7,6 +7,7 @@ use ::guest::GuestError;
 use ::guest::bootstrap::BootstrapError;
 use ::panda_host::{DistError, FolderError, InstallError, LoadError, NoPlugin, PandaError};
 use ::trace::{ReplayError, TraceError};
+use container::ContainerError;
 use kernel::{IsfError, KernelinfoError};
 use rr_log::{RecordingError, SalvageError};
 use run::RecError;
@@ -73,6 +74,9 @@ pub enum Error {
     /// The kernel's symbols cannot be written for another program.
     #[error(transparent)]
     Isf(#[from] IsfError),
+    /// There is no container image, or nothing ran in it.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
     /// The bootstrap folder cannot be used.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use container::ContainerError;
 use guest::bootstrap::BootstrapError;
 use guest::{AptError, GuestError, ToolError, WarmError};
 use machine::DiskError;
@@ -42,6 +43,21 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// What a pandacap in a container exited with; a code that is none of pandacap's is a failure.
+    pub fn from_code(code: u8) -> Exit {
+        match code {
+            0 => Exit::Done,
+            2 => Exit::Usage,
+            3 => Exit::Missing,
+            4 => Exit::Unverified,
+            5 => Exit::Guest,
+            130 => Exit::Interrupted,
+            _ => Exit::Failed,
+        }
     }
 }
 
@@ -100,6 +116,7 @@ impl From<&Error> for Exit {
             Error::Analyze(error) => error.into(),
             Error::Maint(error) => error.into(),
             Error::Bootstrap(error) => error.into(),
+            Error::Container(error) => error.into(),
         }
     }
 }
@@ -266,6 +283,24 @@ impl From<&MaintError> for Exit {
     }
 }
 
+impl From<&ContainerError> for Exit {
+    fn from(error: &ContainerError) -> Exit {
+        match error {
+            ContainerError::NoEngine | ContainerError::NoImage(_) | ContainerError::Dist(_) => Exit::Missing,
+            ContainerError::Start { .. } => Exit::Missing,
+            ContainerError::Install(error) => error.into(),
+            ContainerError::Guest(error) => error.into(),
+            ContainerError::Panda | ContainerError::Path { .. } => Exit::Usage,
+            ContainerError::Engine { .. } | ContainerError::NotOurs(_) | ContainerError::Relay { .. } => {
+                Exit::Failed
+            }
+            ContainerError::NotStarted { .. } | ContainerError::Port(_) | ContainerError::Files { .. } => {
+                Exit::Failed
+            }
+        }
+    }
+}
+
 impl From<&BootstrapError> for Exit {
     fn from(error: &BootstrapError) -> Exit {
         match error {
@@ -279,6 +314,7 @@ impl From<&BootstrapError> for Exit {
             BootstrapError::TooMuch { .. } | BootstrapError::Clash { .. } => Exit::Failed,
             BootstrapError::Template { .. } | BootstrapError::Variables { .. } => Exit::Failed,
             BootstrapError::Setting { .. } | BootstrapError::Disk { .. } => Exit::Failed,
+            BootstrapError::Container { .. } => Exit::Guest,
         }
     }
 }

@@ -8,6 +8,7 @@ use rr_log::Target;
 use run::Image;
 use run::maint::{Ended, Maint};
 
+use super::container::{DockerArgs, started};
 use super::context::Context;
 use super::error::Error;
 use super::exit::Exit;
@@ -78,12 +79,16 @@ pub struct Args {
     /// Print the command line, quoted for a shell, instead of running it
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    pub(super) docker: DockerArgs,
 }
 
 impl Args {
     /// Boots the image and waits until the machine has ended.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
+        started(None, &[])?;
         let maint = Maint {
             image: Image {
                 disk: self.disk,

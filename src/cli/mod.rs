@@ -3,6 +3,7 @@
 mod analyze;
 mod bootstrap;
 mod config;
+mod container;
 mod context;
 mod doctor;
 mod error;
@@ -28,7 +29,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use ::panda_host::{Dist, Selection, confine};
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use etcetera::BaseStrategy;
 use log::LevelFilter;
 use rr_log::Target;
@@ -80,6 +81,9 @@ pub struct Cli {
     /// What was typed, before the file's settings were added.
     #[arg(skip)]
     typed: Vec<OsString>,
+    /// The same with the file's settings, as clap understood it.
+    #[arg(skip)]
+    matches: ArgMatches,
 }
 
 #[derive(Debug, Subcommand)]
@@ -116,6 +120,9 @@ enum Command {
     /// Compares the size and SHA-256 of every file with the trace's manifest, then replays the recording on a
     /// PANDA without recctrl. Nothing is written. Exits with 4 if any trace fails.
     Verify(verify::Args),
+    /// Build, list and remove container images with pandacap and PANDA in them
+    #[command(subcommand)]
+    Image(container::images::Command),
     /// Inspect a recording's log, or salvage a recording that was cut short
     #[command(subcommand)]
     Trace(trace::Command),
@@ -152,8 +159,10 @@ impl Cli {
         let base = etcetera::choose_base_strategy().ok();
         let usual = base.map(|base| base.config_dir().join("pandacap").join(config::FILE));
         let defaults = Config::find(&grammar, &typed, usual.as_deref())?;
-        match Cli::try_parse_from(defaults.complete(&grammar, &typed)) {
-            Ok(cli) => Ok(Cli { defaults, typed, ..cli }),
+        let matches = Cli::command().try_get_matches_from(defaults.complete(&grammar, &typed));
+        let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+        match parsed {
+            Ok((cli, matches)) => Ok(Cli { defaults, typed, matches, ..cli }),
             Err(error) => match defaults.blame(&grammar, &typed, &error) {
                 Some(blamed) => Err(blamed.into()),
                 None => Err(error.into()),
@@ -189,6 +198,9 @@ impl Cli {
 
     fn dispatch(self) -> Result<Exit, Error> {
         let context = self.context()?;
+        if let Some(done) = self.in_container(&context) {
+            return done;
+        }
         match self.command {
             Command::Panda(command) => command.run(&context),
             Command::Guest(command) => command.run(&context),
@@ -199,6 +211,7 @@ impl Cli {
             Command::Analyze(args) => args.run(&context),
             Command::Maint(args) => args.run(&context),
             Command::Verify(args) => args.run(&context),
+            Command::Image(command) => command.run(&context),
             Command::Trace(command) => command.run(&context),
             Command::Bootstrap(command) => command.run(),
             Command::Config(command) => {
@@ -219,18 +232,34 @@ impl Cli {
         }
     }
 
+    /// Runs the command in a container, if that was asked for.
+    fn in_container(&self, context: &Context) -> Option<Result<Exit, Error>> {
+        use container::Command as Inside;
+        let (docker, command) = match &self.command {
+            Command::Rec(args) => (&args.docker, Inside::Rec),
+            Command::Replay(args) => (&args.docker, Inside::Replay),
+            Command::Verify(args) => (&args.docker, Inside::Verify),
+            Command::Maint(args) => (&args.docker, Inside::Maint),
+            _ => return None,
+        };
+        let (_, typed) = self.matches.subcommand()?;
+        docker.run(command, typed, context)
+    }
+
     fn context(&self) -> Result<Context, Error> {
         let home = match &self.home {
             Some(home) => std::path::absolute(home).map_err(|_| Error::Home)?,
             None => etcetera::choose_base_strategy().map_err(|_| Error::Home)?.data_dir().join("pandacap"),
         };
+        let program = std::env::current_exe().map_err(Error::Myself)?;
+        let dist = Dist::beside(&program);
         let selection = Selection {
             panda: self.panda.clone(),
+            shipped: dist.home(),
             path: std::env::var_os("PATH"),
             confine: confine::Settings { mode: self.confine, environment: std::env::vars_os().collect() },
         };
-        let program = std::env::current_exe().map_err(Error::Myself)?;
-        let (dist, output) = (Dist::beside(&program), Output { json: self.json });
+        let output = Output { json: self.json };
         Ok(Context { home, selection, program, dist, output, progress: Bars::default() })
     }
 }

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use trace::{Failed, Failure, Odd, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 
+use super::container::{DockerArgs, started};
 use super::context::Context;
 use super::error::{Error, ReplayTraceError};
 use super::exit::Exit;
@@ -68,6 +69,9 @@ pub struct Args {
     /// Print the command line, quoted for a shell, instead of running it
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    pub(super) docker: DockerArgs,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -85,6 +89,7 @@ impl Args {
     /// Replays the trace, and reports whether it reached its end.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
+        started(None, &[])?;
         let trace = open(&self.trace)?;
         let (manifest, name) = (&trace.manifest, &trace.manifest.name);
         let panda = Panda::find(&context.home, &context.selection, manifest.target)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use container::{Built, Listed};
 use guest::GuestManifest;
 use kernel_profile::Profile;
 use panda_host::{Folder, Installed};
@@ -34,6 +35,8 @@ fn contracts() -> BTreeMap<&'static str, Schema> {
         ("guest-manifest", of::<GuestManifest>()),
         ("guest-shrink", of::<Shrunk<'_>>()),
         ("guest-warm", of::<Warmed<'_>>()),
+        ("image-build", of::<Built>()),
+        ("image-ls", of::<Vec<Listed>>()),
         ("kernel-profile", of::<Profile>()),
         ("panda-install", of::<Vec<Installed>>()),
         ("panda-path", of::<Found<'_>>()),

@@ -32,6 +32,11 @@ pub fn verbatim() -> Printable<StdoutLock<'static>> {
     Printable { raw: !to.is_terminal(), to, rest: Vec::new() }
 }
 
+/// Whether a person is at the terminal: for input, for results and for errors.
+pub fn is_interactive() -> bool {
+    io::stdin().is_terminal() && stdout().is_terminal() && io::stderr().is_terminal()
+}
+
 #[expect(clippy::disallowed_methods, reason = "the text is escaped here")]
 fn stdout() -> StdoutLock<'static> {
     io::stdout().lock()

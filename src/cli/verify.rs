@@ -8,6 +8,7 @@ use machine::Interrupt;
 use panda_host::Panda;
 use trace::{ReplayError, Trace, Verdict, expand, unreadable};
 
+use super::container::{DockerArgs, started};
 use super::context::Context;
 use super::error::Error;
 use super::exit::Exit;
@@ -24,12 +25,16 @@ pub struct Args {
     /// Use the extra PANDA arguments in the traces (`rec --qemu-arg`), which can do anything on this machine
     #[arg(long)]
     trust_args: bool,
+
+    #[command(flatten)]
+    pub(super) docker: DockerArgs,
 }
 
 impl Args {
     /// Verifies every trace, even if others fail. After an interrupt, prints the results so far.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
+        started(None, &[])?;
         let mut verdicts = Vec::new();
         let mut cut_short = false;
         for folder in self.traces.into_iter().flat_map(expand) {

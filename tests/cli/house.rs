@@ -32,6 +32,7 @@ fn the_page_on_the_architecture_has_a_word_on_every_module() {
         "trace",
         "analysis",
         "run",
+        "container",
     ];
     for package in packages {
         let title = format!("### `crates/{package}`\n");

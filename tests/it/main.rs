@@ -9,6 +9,7 @@ mod analyze;
 mod bootstrap;
 mod busy;
 mod confine;
+mod container;
 mod guest;
 mod guest_setup;
 mod hostile;

@@ -49,7 +49,7 @@ fn a_pypanda_script_loads_recctrl_and_its_recording_replays_without() {
     script
         .arg(example)
         .arg(
-            guest::tiny::ready(home(), Target::X86_64, &panda_host::progress::Silent)
+            guest::tiny::ready(home(), None, Target::X86_64, &panda_host::progress::Silent)
                 .unwrap()
                 .kernel()
                 .unwrap(),

@@ -42,12 +42,27 @@ fn name(target: Target) -> String {
     if target == Target::default() { RECIPE.to_owned() } else { format!("{RECIPE}-{target}") }
 }
 
-/// The tiny guest for `target` below `home`, made now if it has not been, or by an older pandacap.
-pub fn ready(home: &Path, target: Target, progress: &dyn Progress) -> Result<Guest, GuestError> {
+/// The tiny guest for `target`, if it is below `home`, or below `shipped`, the home that came with pandacap.
+pub fn find(home: &Path, shipped: Option<&Path>, target: Target) -> Option<Guest> {
+    let name = name(target);
+    std::iter::once(home).chain(shipped).find_map(|home| Guest::open(home, &name).ok())
+}
+
+/// The tiny guest for `target`: the one below `home`, or else below `shipped`, the home that came with pandacap. If there
+/// is none, or it is an older pandacap's, it is made below `home` now.
+pub fn ready(
+    home: &Path,
+    shipped: Option<&Path>,
+    target: Target,
+    progress: &dyn Progress,
+) -> Result<Guest, GuestError> {
     let name = name(target);
     let guest = loop {
         let made = match Guest::open(home, &name) {
-            Err(GuestError::Unknown { .. }) => build(home, target, false, progress),
+            Err(GuestError::Unknown { .. }) => match shipped.map(|shipped| Guest::open(shipped, &name)) {
+                Some(Ok(guest)) => break guest,
+                _ => build(home, target, false, progress),
+            },
             Err(GuestError::Schema { .. }) => build(home, target, true, progress),
             opened => break opened?,
         };

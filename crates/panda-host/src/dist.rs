@@ -29,6 +29,9 @@ pub enum DistError {
     },
 }
 
+/// Where they may be, from the program's folder.
+const PLACES: [&str; 3] = ["", "../lib/pandacap", "../dist"];
+
 /// Where pandacap's own files lie.
 #[derive(Clone, Debug)]
 pub struct Dist(PathBuf);
@@ -39,12 +42,24 @@ impl Dist {
         Dist(program.parent().unwrap_or(Path::new("/")).to_owned())
     }
 
+    /// The home that came with pandacap, if one did: `home` in one of those places. It holds a PANDA and guests, and is
+    /// only read. Container images have one.
+    pub fn home(&self) -> Option<PathBuf> {
+        let homes = PLACES.iter().map(|place| self.0.join(place).join("home"));
+        homes.filter(|home| home.join("panda").is_dir()).find_map(|home| home.canonicalize().ok())
+    }
+
+    /// The licences and the lists of what is in pandacap, if they came with it.
+    pub fn doc(&self) -> Option<PathBuf> {
+        let installed = self.0.join("../share/doc/pandacap");
+        let built = PLACES.iter().map(|place| self.0.join(place).join("doc"));
+        std::iter::once(installed).chain(built).find(|folder| folder.is_dir())
+    }
+
     /// Finds `file` for `target`.
     pub fn find(&self, file: &str, target: Target) -> Result<PathBuf, DistError> {
-        let searched: Vec<PathBuf> = ["", "../lib/pandacap", "../dist"]
-            .iter()
-            .map(|place| self.0.join(place).join(target.name()).join(file))
-            .collect();
+        let searched: Vec<PathBuf> =
+            PLACES.iter().map(|place| self.0.join(place).join(target.name()).join(file)).collect();
         match searched.iter().find(|path| path.is_file()) {
             Some(path) => {
                 path.canonicalize().map_err(|source| DistError::Unreadable { path: path.clone(), source })

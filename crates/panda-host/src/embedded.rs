@@ -24,6 +24,9 @@ use rr_log::Target;
 /// The release of the Python package `pandare` that carries this PANDA: the last one with libpanda in it.
 pub const RELEASE: &str = "0.1.1.5";
 
+/// The folder of the stand-ins, beside the program.
+pub(super) const STAND_INS: &str = "stand-ins";
+
 /// The layout and the launcher's part of it, as [`InstallRecord::schema`] counts them.
 const SCHEMA: Schema = Schema::new(1);
 
@@ -137,7 +140,7 @@ impl Embedded {
 
     /// The folder of the stand-ins.
     pub fn stand_ins(&self, target: Target) -> PathBuf {
-        self.folder(target).join("stand-ins")
+        self.folder(target).join(STAND_INS)
     }
 
     /// The firmware, for `-L`.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::builder::{libraries, without_runpath};
 use crate::confine::Settings;
-use crate::embedded::{Embedded, InstallRecord, RELEASE};
+use crate::embedded::{Embedded, InstallRecord, RELEASE, STAND_INS};
 use crate::loader::{Libraries, LoaderError};
 use crate::panda::{Panda, PandaError};
 use crate::progress::Progress;
@@ -149,15 +149,14 @@ pub enum Fit {
     Packages(BTreeSet<&'static str>),
 }
 
-/// Compares an installed target with the libraries that the machine has now.
-pub fn fit(home: &Path, target: Target) -> Result<Fit, LoaderError> {
-    let place = Embedded::of(home);
-    let libraries = Libraries::of(&place.libpanda(target))?;
-    let packages = libraries.packages(target);
+/// Compares an embedded PANDA with the libraries that the machine has now.
+pub fn fit(panda: &Panda) -> Result<Fit, LoaderError> {
+    let libraries = Libraries::of(&panda.code())?;
+    let packages = libraries.packages(panda.target);
     if !packages.is_empty() {
         return Ok(Fit::Packages(packages));
     }
-    let folder = place.stand_ins(target);
+    let folder = panda.program.with_file_name(STAND_INS);
     let read = fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let stand_ins: BTreeSet<_> = read.collect();
     let missing: BTreeSet<_> = libraries.missing.iter().map(std::ffi::OsString::from).collect();

@@ -17,7 +17,7 @@ mod wheel;
 
 pub use self::builder::exposed_paths;
 pub use self::dist::{Dist, DistError};
-pub use self::embedded::RecordError;
+pub use self::embedded::{Embedded, RELEASE, RecordError};
 pub use self::install::{Change, Fit, InstallError, Installed, fit, install};
 pub use self::loader::LoaderError;
 pub use self::on_path::on_path;

@@ -21,6 +21,8 @@ pub const NO_CONFIGURATION: &str = "-no-user-config";
 pub struct Selection {
     /// `--panda` or `$PANDA_PATH`: a prefix, a build folder, a folder with the program, or the program.
     pub panda: Option<PathBuf>,
+    /// The home that came with pandacap, if one did: what an installation, such as a container image, brings along.
+    pub shipped: Option<PathBuf>,
     /// `$PATH`, searched when there is no embedded PANDA.
     pub path: Option<OsString>,
     /// How it is started.
@@ -33,7 +35,7 @@ pub struct Selection {
 pub enum Source {
     /// Named with `--panda` or `$PANDA_PATH`.
     Asked,
-    /// Installed by `pandacap panda install`.
+    /// Installed by `pandacap panda install`, or brought along by pandacap's own installation.
     Embedded,
     /// On `$PATH`.
     Path,
@@ -111,7 +113,8 @@ pub enum PandaError {
 }
 
 impl Panda {
-    /// Finds the PANDA for `target`: the one asked for, else the embedded one, else the first on the path.
+    /// Finds the PANDA for `target`: the one asked for, else the embedded one, else the one that came with pandacap, else
+    /// the first on the path.
     pub fn find(home: &Path, selection: &Selection, target: Target) -> Result<Panda, PandaError> {
         selection.confine.mode.check()?;
         let confine = &selection.confine;
@@ -123,10 +126,13 @@ impl Panda {
             };
         }
         let embedded = Embedded::of(home);
-        match embedded.record(target) {
-            Ok(Some(record)) => return Ok(Panda::embedded(&embedded, record, confine)),
-            Ok(None) => {}
-            Err(source) => return Err(PandaError::Embedded { target, source }),
+        let shipped = selection.shipped.as_deref().map(Embedded::of);
+        for place in std::iter::once(&embedded).chain(&shipped) {
+            match place.record(target) {
+                Ok(Some(record)) => return Ok(Panda::embedded(place, record, confine)),
+                Ok(None) => {}
+                Err(source) => return Err(PandaError::Embedded { target, source }),
+            }
         }
         match on_path(&program_name(target), selection.path.as_deref()) {
             Some(program) => Panda::at(&program, target, Source::Path, confine),

@@ -76,7 +76,9 @@ impl Subject {
                 // Before it is fetched: without a PANDA it is of no use.
                 Panda::find(context.home, context.selection, Target::default())?;
                 let target = args.target.unwrap_or_default();
-                Subject::guest(tiny::ready(context.home, target, context.progress)?, context)?
+                let shipped = context.dist.home();
+                let guest = tiny::ready(context.home, shipped.as_deref(), target, context.progress)?;
+                Subject::guest(guest, context)?
             }
             Booting::Guest(name) => Subject::guest(Guest::open(context.home, name)?, context)?,
         };

@@ -17,9 +17,9 @@ pub fn target() -> PathBuf {
     profile().parent().unwrap().to_owned()
 }
 
-/// The `pandacap` that cargo built for the running test or bench.
+/// The `pandacap` that cargo built for the running test or bench; or `$PANDACAP_PROGRAM`, which runs it elsewhere.
 pub fn pandacap() -> PathBuf {
-    profile().join("pandacap")
+    env::var_os("PANDACAP_PROGRAM").map_or_else(|| profile().join("pandacap"), PathBuf::from)
 }
 
 fn profile() -> PathBuf {

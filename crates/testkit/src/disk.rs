@@ -63,7 +63,7 @@ struct Parts {
 fn parts() -> &'static Parts {
     static PARTS: OnceLock<Parts> = OnceLock::new();
     PARTS.get_or_init(|| {
-        let tiny = guest::tiny::ready(home(), Target::X86_64, &panda_host::progress::Silent).unwrap();
+        let tiny = guest::tiny::ready(home(), None, Target::X86_64, &panda_host::progress::Silent).unwrap();
         let kernel =
             &tiny.packages().iter().find(|package| package.name.starts_with("linux-image")).unwrap().name;
         let folder = scratch().join(format!("disk-{kernel}"));

@@ -13,6 +13,7 @@ pub mod fake;
 pub mod files;
 pub mod foreign;
 pub mod gap;
+pub mod image;
 pub mod machine;
 pub mod monitor;
 pub mod plugin;

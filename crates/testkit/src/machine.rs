@@ -60,7 +60,7 @@ pub struct Lab {
 impl Lab {
     /// The lab for a PANDA; its guest is kept in `home`.
     pub fn open(panda: Panda, home: &Path) -> Lab {
-        let guest = guest::tiny::ready(home, Target::X86_64, &panda_host::progress::Silent).unwrap();
+        let guest = guest::tiny::ready(home, None, Target::X86_64, &panda_host::progress::Silent).unwrap();
         let built = |file: &str| {
             let path = dist().join("x86_64").join(file);
             assert!(path.is_file(), "{} is not there: run scripts/build", path.display());

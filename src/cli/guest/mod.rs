@@ -278,7 +278,7 @@ fn build(context: &Context, recipe: Recipe, name: Option<&str>) -> Result<Guest,
 /// The guest of this name; the tiny one is built if it is not there.
 fn ready(context: &Context, name: &str) -> Result<Guest, GuestError> {
     match name {
-        tiny::RECIPE => tiny::ready(&context.home, Target::default(), &context.progress),
+        tiny::RECIPE => tiny::ready(&context.home, None, Target::default(), &context.progress),
         name => Guest::open(&context.home, name),
     }
 }

@@ -14,6 +14,7 @@ use rr_log::Target;
 use run::{Booting, Cut, Done, Image, Made, Options, Sink};
 use trace::PandaEnd;
 
+use super::container::{DockerArgs, started};
 use super::context::Context;
 use super::error::Error;
 use super::exit::Exit;
@@ -188,6 +189,9 @@ pub struct Args {
     #[arg(long, value_name = "SECS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Limits")]
     timeout: Option<u64>,
 
+    #[command(flatten)]
+    pub(super) docker: DockerArgs,
+
     /// The command and its arguments, passed to the guest byte for byte
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -197,6 +201,7 @@ impl Args {
     /// Records, verifies, reports.
     pub fn run(self, context: &Context) -> Result<Exit, Error> {
         let interrupt = Interrupt::catch()?;
+        started(self.bootstrap.as_deref(), &self.set)?;
         let options = self.resolve();
         let shown: Option<&dyn Sink> = if context.output.json { None } else { Some(&Shown) };
         let done = options.record(run::Context { output: shown, ..context.run() }, &interrupt)?;

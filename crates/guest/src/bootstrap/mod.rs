@@ -14,6 +14,7 @@
 
 mod command;
 mod disk;
+mod here;
 mod render;
 mod source;
 mod variables;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 pub use self::command::GuestCommand;
 pub use self::disk::{BootstrapDisk, MAKERS, disk};
+pub use self::here::run_here;
 pub use self::render::{Bootstrap, set_mode};
 pub use self::variables::Setting;
 
@@ -56,7 +58,7 @@ pub const EXAMPLE: [(&str, &str); 6] = [
     ("bootstrap.env.j2", include_str!("example/bootstrap.env.j2")),
     ("scripts/10_greet.sh", include_str!("example/scripts/10_greet.sh")),
     ("scripts/vm_20_user.sh", include_str!("example/scripts/vm_20_user.sh")),
-    ("scripts/docker_20_user.sh", include_str!("example/scripts/docker_20_user.sh")),
+    ("scripts/docker_20_hello.sh", include_str!("example/scripts/docker_20_hello.sh")),
     ("files/motd.j2", include_str!("example/files/motd.j2")),
 ];
 
@@ -140,6 +142,14 @@ pub enum BootstrapError {
         key: String,
         /// What is wrong.
         what: String,
+    },
+    /// A container's script failed.
+    #[error("bootstrapping the container: {failed}; it said:\n  {said}")]
+    Container {
+        /// Which script, and how.
+        failed: String,
+        /// The end of what the scripts said.
+        said: String,
     },
     /// A program is missing.
     #[error("cannot run {program}; install e2fsprogs (`apt-get install e2fsprogs`)")]
