@@ -22,7 +22,7 @@ pub use self::install::{Change, Fit, InstallError, Installed, fit, install};
 pub use self::loader::LoaderError;
 pub use self::on_path::on_path;
 pub use self::panda::{NO_CONFIGURATION, Panda, PandaError, Selection, Source};
-pub use self::plugin_folder::{Folder, FolderError, Owner, RECCTRL};
+pub use self::plugin_folder::{ACTIVITY, Folder, FolderError, Owner, RECCTRL};
 pub use self::plugin_spec::{NoPlugin, PluginSpec};
 pub use self::plugins::LoadError;
 pub use self::progress::Progress;

@@ -21,6 +21,8 @@ use crate::panda::Panda;
 
 /// recctrl's file in a folder of plugins.
 pub const RECCTRL: &str = "panda_recctrl.so";
+/// The file of the plugin with which `analyze` follows a guest.
+pub const ACTIVITY: &str = "panda_activity.so";
 
 /// The version of [`PluginRecord`].
 const SCHEMA: Schema = Schema::new(1);

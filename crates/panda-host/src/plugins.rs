@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use crate::panda::Panda;
+use crate::plugin_folder::RECCTRL;
 
 /// Where the plugin says that it is loaded.
 const EVENTS: &str = "events.jsonl";
@@ -48,7 +49,7 @@ impl Panda {
     pub fn plugin_folder(&self, folder: &Path, plugin: &Path) -> io::Result<()> {
         let plugins = self.plugins_below(folder);
         fs::create_dir_all(&plugins)?;
-        symlink(plugin, plugins.join("panda_recctrl.so"))
+        symlink(plugin, plugins.join(RECCTRL))
     }
 
     /// Starts PANDA with recctrl from `folder`, which [`Panda::plugin_folder`] made, and no machine, and has it quit:

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use ::guest::Guest;
 use analysis::{Events, Report};
 use machine::Interrupt;
-use panda_host::{Panda, PluginSpec};
+use panda_host::{ACTIVITY, Panda, PluginSpec};
 use rr_log::Target;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,8 +23,7 @@ use super::replay::{self, Said};
 use super::terminal::complain;
 use super::values;
 
-/// The plugin's file, and what it is called with.
-const PLUGIN: &str = "panda_activity.so";
+/// What the plugin is called with.
 const PROFILE: &str = "profile.json";
 const EVENTS: &str = "activity.jsonl";
 
@@ -165,7 +164,7 @@ impl Args {
             flag(self.calls),
             flag(self.environment)
         );
-        Ok(PluginSpec::of_file("activity", context.dist.find(PLUGIN, target)?, arguments))
+        Ok(PluginSpec::of_file("activity", context.dist.find(ACTIVITY, target)?, arguments))
     }
 
     /// Where PANDA runs: on the disk on which the events are kept, if they are.

@@ -43,7 +43,7 @@ for program in qemu-img mke2fs debugfs busybox; do
     case $path in */sbin/*) take "$path" usr/sbin ;; *) take "$path" usr/bin ;; esac
 done
 for file in $image/usr/bin/pandacap $image/usr/bin/qemu-img $image/usr/sbin/mke2fs $image/usr/sbin/debugfs \
-    "$home"/panda/*/*-softmmu/libpanda-*.so $image/usr/lib/pandacap/*/panda_recctrl.so; do
+    "$home"/panda/*/*-softmmu/libpanda-*.so $image/usr/lib/pandacap/*/panda_*.so; do
     libraries "$file"
 done | sort -u | while read -r library; do
     case $library in $image/* | $context/*) ;; *) take "$library" usr/lib/x86_64-linux-gnu ;; esac

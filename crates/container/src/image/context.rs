@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use guest::{Guest, MANIFEST, tiny};
-use panda_host::{Embedded, Progress, RECCTRL, RELEASE, install};
+use guest::{Guest, MANIFEST, PROFILE, tiny};
+use panda_host::{ACTIVITY, Embedded, Progress, RECCTRL, RELEASE, install};
 use rr_log::Target;
 
 use super::Recipe;
@@ -42,6 +42,10 @@ pub(super) fn fill(
     for &target in recipe.targets {
         let place = lib.join(target.name());
         copy(&recipe.dist.find(RECCTRL, target)?, &place.join(RECCTRL), 0o644)?;
+        // It follows guests of this kind alone.
+        if target == Target::X86_64 {
+            copy(&recipe.dist.find(ACTIVITY, target)?, &place.join(ACTIVITY), 0o644)?;
+        }
         for file in ["recctrlu", "recctrlu-setup"] {
             copy(&recipe.dist.find(file, target)?, &place.join(file), 0o755)?;
         }
@@ -87,7 +91,8 @@ fn panda(home: &Path, recipe: &Recipe<'_>, progress: &dyn Progress) -> Result<()
 /// A guest's own files, without its warm states.
 fn copy_guest(guest: &Guest, home: &Path) -> Result<(), ContainerError> {
     let place = guest::guests(home).join(&guest.name);
-    for file in guest.manifest.files.keys().map(String::as_str).chain([MANIFEST]) {
+    guest.profile()?;
+    for file in guest.manifest.files.keys().map(String::as_str).chain([MANIFEST, PROFILE]) {
         copy(&guest.folder.join(file), &place.join(file), 0o644)?;
     }
     Ok(())
