@@ -290,7 +290,7 @@ impl From<&ContainerError> for Exit {
             ContainerError::Start { .. } => Exit::Missing,
             ContainerError::Install(error) => error.into(),
             ContainerError::Guest(error) => error.into(),
-            ContainerError::Panda | ContainerError::Path { .. } => Exit::Usage,
+            ContainerError::Panda | ContainerError::Path { .. } | ContainerError::Text(_) => Exit::Usage,
             ContainerError::Engine { .. } | ContainerError::NotOurs(_) | ContainerError::Relay { .. } => {
                 Exit::Failed
             }

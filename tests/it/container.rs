@@ -1,7 +1,9 @@
 //! pandacap in containers: the image by itself, and the same commands with `--docker`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
@@ -114,6 +116,9 @@ fn a_command_line_that_cannot_be_run_in_a_container_says_why() {
         .stderr(contains("--docker-panda-root"));
     run(&["verify", &docker, "/no/such/trace"]).code(1).stderr(contains("/no/such/trace"));
     run(&["verify", &docker, "/etc"]).code(2).stderr(contains("copy it elsewhere"));
+    let mut bytes = pandacap(home());
+    bytes.args(["rec", &docker, "--", "echo"]).arg(OsStr::from_bytes(b"\xff"));
+    bytes.assert().code(2).stderr(contains("not UTF-8"));
     run(&["image", "rm", "pandacap-base:bookworm"]).code(1).stderr(contains("left alone"));
 }
 

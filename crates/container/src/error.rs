@@ -1,5 +1,6 @@
 //! Why there is no image, or nothing ran in it.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -59,6 +60,9 @@ pub enum ContainerError {
     /// A port cannot be used.
     #[error(transparent)]
     Port(#[from] PortError),
+    /// An argument that would be another one in the container.
+    #[error("{0:?} is not UTF-8, and container engines pass on nothing else")]
+    Text(OsString),
     /// The engine cannot be let in.
     #[error("cannot relay port {port} of the container")]
     Relay {

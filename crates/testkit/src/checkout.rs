@@ -19,7 +19,12 @@ pub fn target() -> PathBuf {
 
 /// The `pandacap` that cargo built for the running test or bench; or `$PANDACAP_PROGRAM`, which runs it elsewhere.
 pub fn pandacap() -> PathBuf {
-    env::var_os("PANDACAP_PROGRAM").map_or_else(|| profile().join("pandacap"), PathBuf::from)
+    env::var_os("PANDACAP_PROGRAM").map_or_else(built, PathBuf::from)
+}
+
+/// The `pandacap` that cargo built, in any case.
+pub fn built() -> PathBuf {
+    profile().join("pandacap")
 }
 
 fn profile() -> PathBuf {

@@ -39,7 +39,10 @@ pub fn home() -> &'static Path {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     HOME.get_or_init(|| {
         let home = shared();
-        pandacap(&home).args(["panda", "install", "--wheel"]).arg(wheel()).assert().success();
+        // A program that runs elsewhere has its own PANDA there; this one is for tests that start PANDA themselves.
+        let mut install = Command::new(checkout::built());
+        install.env("PANDACAP_HOME", &home).args(["panda", "install", "--wheel"]).arg(wheel());
+        install.assert().success();
         home
     })
 }

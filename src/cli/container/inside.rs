@@ -141,7 +141,10 @@ impl Inside {
             inside.workdir = Some(inside.mounts.same(&here, Access::Write)?);
         }
         inside.arguments.extend(last);
-        Ok(inside)
+        match inside.arguments.iter().find(|word| word.to_str().is_none()) {
+            Some(word) => Err(ContainerError::Text(word.clone()).into()),
+            None => Ok(inside),
+        }
     }
 
     /// Whether a replay may leave files in the current folder.
