@@ -6,6 +6,7 @@ use std::path::Path;
 
 use predicates::str::contains;
 use serde_json::Value;
+use testkit::debian::{Machine, warm_debian};
 use testkit::machine::{Plugin, lab};
 use testkit::plugin::analysis;
 use testkit::program::{home, json, pandacap, recorded};
@@ -123,4 +124,29 @@ fn a_report_has_processes_files_and_ends() {
     let another = fs::read_to_string(&kernel).unwrap().replace("Linux version 6", "Linux version 5");
     fs::write(&kernel, another).unwrap();
     analyze(&[]).assert().code(1).stderr(contains("does not run the kernel that the profile describes"));
+}
+
+#[test]
+fn a_user_who_becomes_root_is_told_with_the_way_there_and_a_login_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut machine = Machine::start(warm_debian(), &["--sessions", "--nrec", "1"]);
+    machine.banner();
+    machine.interactive("panda", "passwd -S; echo mine >note; exit\n");
+    let trace = machine.kept("panda_session", dir.path());
+    let report = json(&pandacap(home()).args(["--json", "analyze"]).arg(&trace).output().unwrap());
+    let escalations = report["escalations"].as_array().unwrap();
+    assert_eq!(escalations.len(), 1, "{escalations:#?}");
+    let found = &escalations[0];
+    assert_eq!((&found["how"]["by"], &found["program"]), (&"execution".into(), &"/usr/bin/passwd".into()));
+    assert_eq!((&found["before"]["uid"], &found["after"]["euid"]), (&1000.into(), &0.into()));
+    let name = |place: &Value| report["processes"][place.as_u64().unwrap() as usize]["name"].clone();
+    let chain: Vec<Value> = found["chain"].as_array().unwrap().iter().map(name).collect();
+    assert_eq!(chain, ["passwd", "bash", "sshd", "sshd", "sshd", "systemd"]);
+
+    let processes = report["processes"].as_array().unwrap();
+    let peers = processes.iter().flat_map(|process| process["connections"].as_array().unwrap());
+    assert!(peers.filter_map(|peer| peer["socket"]["local"].as_str()).any(|local| local == "10.0.2.15:22"));
+    let terminal = &report["terminals"][0];
+    assert_eq!(terminal["path"], "/dev/pts/0");
+    assert!(terminal["typed"].as_str().unwrap().contains("echo mine"), "{terminal:#}");
 }

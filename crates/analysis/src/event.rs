@@ -260,13 +260,6 @@ pub struct Credentials {
     pub capabilities: u64,
 }
 
-impl Credentials {
-    /// Whether it may do more than `before`: it became root, or got capabilities.
-    pub fn exceeds(&self, before: &Credentials) -> bool {
-        (self.euid == 0 && before.euid != 0) || self.capabilities & !before.capabilities != 0
-    }
-}
-
 /// How a process came to act as somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "by", content = "call")]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::event::{Direction, Event, Line, Socket};
+use crate::privilege::{Escalation, escalations};
 use crate::process::{Connection, NameChange, Named, Process, Program, Use, UserChange, Way};
 
 /// Processes that are kept; a guest can make more than a reader can look at.
@@ -26,6 +27,8 @@ pub struct Report {
     pub complete: bool,
     /// What was left out, and why.
     pub left_out: Vec<String>,
+    /// How processes came to more rights than they had, the earliest first.
+    pub escalations: Vec<Escalation>,
     /// The processes, in the order in which they appeared.
     pub processes: Vec<Process>,
     /// What went through each terminal.
@@ -123,6 +126,7 @@ impl Builder {
             let why = format!("{} facts are not in the report, for which there was no room", self.lost);
             self.report.left_out.push(why);
         }
+        self.report.escalations = escalations(&self.report.processes);
         self.report
     }
 

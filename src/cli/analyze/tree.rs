@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use analysis::{Connection, Credentials, How, NameChange, Named, Process, Report, Use, UserChange, Way};
+use analysis::{
+    Connection, Credentials, Escalation, How, NameChange, Named, Process, Report, Use, UserChange, Way,
+};
 use indicatif::HumanCount;
 
 /// How deep lines are indented at most: a guest can fork for ever.
@@ -23,6 +25,9 @@ pub(super) fn write(out: &mut impl Write, report: &Report, all: bool) -> io::Res
     }
     let [calls, instructions] = [report.calls, report.instructions].map(HumanCount);
     writeln!(out, "{acted} processes and {calls} system calls in {instructions} instructions")?;
+    for escalation in &report.escalations {
+        escalated(out, report, escalation)?;
+    }
     let (mut next, children) = report.children();
     next.reverse();
     let mut next: Vec<(usize, usize)> = next.into_iter().map(|root| (root, 0)).collect();
@@ -74,23 +79,47 @@ fn process(out: &mut impl Write, process: &Process, depth: usize, all: bool) -> 
     files(out, &process.files, &indent, all)
 }
 
-fn user(out: &mut impl Write, change: &UserChange, indent: &str) -> io::Result<()> {
-    let UserChange { instructions, before, after, how, calls } = change;
-    let how_said = match how {
+/// How a process came to more rights, in a paragraph of its own.
+fn escalated(out: &mut impl Write, report: &Report, escalation: &Escalation) -> io::Result<()> {
+    let Escalation { instructions, chain, before, after, how, program, calls } = escalation;
+    let names = chain.iter().filter_map(|place| report.processes.get(*place));
+    let mut names: Vec<String> =
+        names.map(|process| format!("{} {}", process.pid, line_of(&process.name))).collect();
+    let who_did = names.first().cloned().unwrap_or_default();
+    let by = match program {
+        Some(program) => format!("by executing {}", line_of(program)),
+        None => by(how),
+    };
+    let at = HumanCount(*instructions);
+    writeln!(out, "\n{who_did} came to more rights, {by}, at {at}")?;
+    writeln!(out, "    {} -> {}", who(before), who(after))?;
+    names.reverse();
+    writeln!(out, "    from {}", names.join(" > "))?;
+    let mut said: Vec<String> = Vec::new();
+    for same in calls.chunk_by(|one, next| one.call == next.call && one.result == next.result) {
+        let times = if same.len() > 1 { format!(" ({} times)", same.len()) } else { String::new() };
+        said.push(format!("{} = {}{times}", line_of(&same[0].call), same[0].result));
+    }
+    if said.is_empty() { Ok(()) } else { writeln!(out, "    after {}", said.join(", ")) }
+}
+
+/// How credentials came to be others.
+fn by(how: &How) -> String {
+    match how {
         How::Execution => "by executing its program".to_owned(),
         How::Call(call) => format!("by {}", line_of(call)),
         How::Kernel => "by the kernel".to_owned(),
         How::None => "BY NO SYSTEM CALL: the kernel's memory was changed".to_owned(),
-    };
-    let at = HumanCount(*instructions);
-    writeln!(out, "{indent}{} -> {}, {how_said}, at {at}", who(before), who(after))?;
-    if *how == How::None {
-        for call in calls {
-            let at = HumanCount(call.instructions);
-            writeln!(out, "{indent}  after {} = {}, at {at}", line_of(&call.call), call.result)?;
-        }
     }
-    Ok(())
+}
+
+fn user(out: &mut impl Write, change: &UserChange, indent: &str) -> io::Result<()> {
+    let UserChange { instructions, before, after, how, .. } = change;
+    let (before, after, at) = (who(before), who(after), HumanCount(*instructions));
+    if before == after {
+        return Ok(());
+    }
+    writeln!(out, "{indent}{before} -> {after}, {}, at {at}", by(how))
 }
 
 /// As whom a process acts, in short.
