@@ -1,6 +1,7 @@
 //! What the image is built from, in one folder: the files at their places in the image, and the script that adds the
 //! libraries.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -92,7 +93,9 @@ fn panda(home: &Path, recipe: &Recipe<'_>, progress: &dyn Progress) -> Result<()
 fn copy_guest(guest: &Guest, home: &Path) -> Result<(), ContainerError> {
     let place = guest::guests(home).join(&guest.name);
     guest.profile()?;
-    for file in guest.manifest.files.keys().map(String::as_str).chain([MANIFEST, PROFILE]) {
+    let files = guest.manifest.files.keys().map(String::as_str);
+    // The profile is one of them, unless an older pandacap made the guest.
+    for file in files.chain([MANIFEST, PROFILE]).collect::<BTreeSet<_>>() {
         copy(&guest.folder.join(file), &place.join(file), 0o644)?;
     }
     Ok(())
