@@ -167,3 +167,49 @@ fn an_imported_kernel_keeps_the_bytes_but_not_the_mode() {
     run("mkfifo", &["pipe"], dir.path());
     import(&dir.path().join("pipe")).code(1).stderr(contains("not a regular file"));
 }
+
+#[test]
+fn a_guest_whose_kernel_tells_nothing_takes_a_profile_from_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, image, kernel) = (dir.path().join("home"), image(dir.path()), dir.path().join("vmlinuz"));
+    fs::write(&kernel, "no kernel").unwrap();
+    let import = |name: &str, arguments: &[&str]| {
+        let mut import = pandacap(&home);
+        import.args(["guest", "import", name, "--disk"]).arg(&image).args(arguments);
+        import.assert().success();
+    };
+    import("bare", &[]);
+    import("mine", &["--kernel", kernel.to_str().unwrap()]);
+    let profile = |name: &str, arguments: &[&str]| {
+        let mut profile = pandacap(&home);
+        profile.args(["guest", "profile", name]).args(arguments).assert()
+    };
+    profile("bare", &[]).code(1).stderr(contains("boot loader").and(contains("--profile FILE")));
+    profile("mine", &[]).code(1).stderr(contains("not a Linux kernel"));
+
+    let given = dir.path().join("given.json");
+    let text = json!({
+        "schema": 1, "target": "i386", "banner": "Linux version 6.1.0-50-686", "version": [6, 1, 176],
+        "symbols": { "init_task": 0xc1a8_0000_u32 }, "offsets": { "task_struct.pid": 4 }, "sizes": { "task_struct": 64 },
+    });
+    fs::write(&given, text.to_string()).unwrap();
+    let given = given.to_str().unwrap();
+    import("whole", &["--profile", given]);
+    for (name, arguments) in
+        [("bare", &["--profile", given][..]), ("mine", &["--profile", given]), ("whole", &[])]
+    {
+        profile(name, arguments).success().stdout(contains("6.1.176").and(contains("i386")));
+        pandacap(&home)
+            .args(["guest", "inspect", "--check", name])
+            .assert()
+            .success()
+            .stdout(contains("profile.json"));
+        assert_eq!(json(&home, &["guest", "profile", name]), text);
+    }
+    profile("mine", &["--format", "kernelinfo"]).code(1).stderr(contains("has no current_task"));
+    profile("mine", &["--format", "isf"]).code(1).stderr(contains("not a Linux kernel"));
+
+    fs::write(given, "{\"schema\": 2}").unwrap();
+    profile("mine", &["--profile", given]).code(1).stderr(contains("only schema 1 can be read"));
+    profile("mine", &[]).success();
+}

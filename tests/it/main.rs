@@ -19,6 +19,7 @@ mod network;
 mod panda;
 mod plugin_install;
 mod plugin_new;
+mod profile;
 mod pypanda;
 mod rec;
 mod recorder;

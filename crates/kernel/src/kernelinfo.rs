@@ -76,7 +76,11 @@ pub fn kernelinfo(profile: &Profile, name: &str, per_cpu_offset_0: u64) -> Resul
     let symbol = |name: &str| profile.symbol(name).ok_or_else(|| missing(name));
     let current = match profile.symbol("current_task") {
         Some(address) => address,
-        None => symbol("pcpu_hot")?.wrapping_add(offset("pcpu_hot.current_task")?),
+        None => {
+            // Linux 6.2 to 6.14 keep it in a structure.
+            let hot = profile.symbol("pcpu_hot").ok_or_else(|| missing("current_task"))?;
+            hot.wrapping_add(offset("pcpu_hot.current_task")?)
+        }
     };
     // osi_linux goes from the vfsmount, which is in the mount.
     let mount = offset("mount.mnt")?;
