@@ -2,7 +2,7 @@
 
 use std::io;
 
-use kernel::{Kernel, isf, kernelinfo};
+use kernel::{Kernel, given, isf, kernelinfo};
 use kernel_profile::Profile;
 
 /// For any bytes read as a kernel, packed or as it lies in memory: no panic, and a profile that can be read again.
@@ -22,9 +22,12 @@ pub fn kernel(bytes: &[u8]) {
     }
 }
 
-/// For any bytes read as a profile: no panic, and what is read is written the same.
+/// For any bytes read as a profile, of our own or of Volatility's: no panic, and what is read is written the same.
 pub fn kernel_profile(text: &[u8]) {
-    if let Ok(profile) = Profile::read(text) {
+    let own = Profile::read(text);
+    let given = given(text);
+    assert!(given.is_ok() || own.is_err());
+    for profile in own.into_iter().chain(given) {
         assert_eq!(Profile::read(&profile.to_json().unwrap()).unwrap(), profile);
         _ = kernelinfo(&profile, "any", 0);
     }

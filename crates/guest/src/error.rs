@@ -4,8 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use files::Schema;
-use kernel::KernelError;
-use kernel_profile::ReadError;
+use kernel::{GivenError, KernelError};
 use machine::{DiskError, PortError, ProcessError, how_many};
 use rr_log::Target;
 
@@ -104,7 +103,7 @@ pub enum GuestError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: ReadError,
+        source: GivenError,
     },
     /// Its folder cannot be used.
     #[error("cannot use the guest in {}", .folder.display())]

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use files::FileDigest;
-use kernel::Kernel;
-use kernel_profile::{MAX_BYTES, Profile};
+use kernel::{Kernel, MAX_GIVEN, given};
+use kernel_profile::Profile;
 
 use crate::error::GuestError;
 use crate::guest::Guest;
@@ -70,11 +70,11 @@ pub(crate) fn make_in(folder: &Path, kernel: &str) -> io::Result<()> {
     }
 }
 
-/// Reads a profile from a file, which need not be trusted.
+/// Reads a profile from a file, which need not be trusted: one of ours, or Volatility's ISF.
 pub fn read_profile(path: &Path) -> Result<Profile, GuestError> {
     let failed = |source| GuestError::ProfileFile { path: path.to_owned(), source };
     let mut text = Vec::new();
-    let read = files::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text));
+    let read = files::open(path).and_then(|file| file.take(MAX_GIVEN as u64 + 1).read_to_end(&mut text));
     read.map_err(failed)?;
-    Profile::read(&text).map_err(|source| GuestError::Profile { path: path.to_owned(), source })
+    given(&text).map_err(|source| GuestError::Profile { path: path.to_owned(), source })
 }

@@ -4,6 +4,7 @@ mod banner;
 mod btf;
 mod bytes;
 mod error;
+mod given;
 mod image;
 mod isf;
 mod kallsyms;
@@ -15,6 +16,7 @@ mod wanted;
 
 pub use self::btf::BtfError;
 pub use self::error::KernelError;
-pub use self::isf::{IsfError, isf};
+pub use self::given::{GivenError, MAX_GIVEN, given};
+pub use self::isf::{IsfError, IsfReadError, isf};
 pub use self::kernel::Kernel;
 pub use self::kernelinfo::{KernelinfoError, kernelinfo};

@@ -54,7 +54,7 @@ impl<'a> Types<'a> {
     }
 
     /// The member of a structure at a path like `f_path.dentry`. Bit fields that are not whole bytes are not found.
-    pub(crate) fn member(&self, of: Id, path: &str) -> Option<Member> {
+    pub(crate) fn member_of(&self, of: Id, path: &str) -> Option<Member> {
         let mut steps = STEPS;
         let (mut id, mut bit, mut bits) = (of, 0_u64, 0);
         for name in path.split('.') {

@@ -57,7 +57,7 @@ impl Writer {
 }
 
 fn member(types: &Types<'_>, name: &str, path: &str) -> Option<(u64, Option<u64>)> {
-    types.member(types.composite(name)?, path).map(|member| (member.offset, member.size))
+    types.member_of(types.composite(name)?, path).map(|member| (member.offset, member.size))
 }
 
 #[test]

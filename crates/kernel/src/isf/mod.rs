@@ -1,6 +1,7 @@
 //! All symbols and types of a kernel in the form that Volatility 3 reads: its Intermediate Symbol Format (ISF).
 
 mod names;
+mod read;
 mod typed;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use self::names::Names;
+pub use self::read::IsfReadError;
+pub(crate) use self::read::profile;
 use crate::btf::{Composite, Id, RawMember, Type, Types};
 use crate::error::KernelError;
 use crate::kernel::Kernel;

@@ -51,6 +51,11 @@ pub(crate) fn unpack(file: Vec<u8>) -> Result<Unpacked, KernelError> {
     }
 }
 
+/// What the bytes are when they are decompressed, if they are compressed.
+pub(crate) fn decompress(bytes: &[u8]) -> Option<Result<Vec<u8>, KernelError>> {
+    Codec::of(bytes).map(|codec| codec.decompress(bytes))
+}
+
 /// A kernel that is not compressed.
 fn plain(bytes: Vec<u8>) -> Result<Unpacked, KernelError> {
     if bytes.starts_with(ELF) {
