@@ -57,6 +57,7 @@ impl fmt::Display for Address {
                 Some(name) => write!(f, "unix:@{}", String::from_utf8_lossy(name)),
                 None => write!(f, "unix:{}", String::from_utf8_lossy(name)),
             },
+            Address::Other(16) => f.write_str("netlink"),
             Address::Other(family) => write!(f, "family {family}"),
         }
     }
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(shown(&six).as_deref(), Some("[::1]:8080"));
         assert_eq!(shown(b"\x01\0/dev/log\0junk").as_deref(), Some("unix:/dev/log"));
         assert_eq!(shown(b"\x01\0\0name").as_deref(), Some("unix:@name"));
-        assert_eq!(shown(b"\x10\0\0\0").as_deref(), Some("family 16"));
+        assert_eq!(shown(b"\x11\0\0\0").as_deref(), Some("family 17"));
     }
 
     #[test]

@@ -187,6 +187,14 @@ pub enum AnalyzeError {
     /// Guests of this kind are not followed.
     #[error("guests of {0} cannot be analysed yet: only those of x86_64 can")]
     Target(rr_log::Target),
+    /// A file that was asked for cannot be written.
+    #[error("cannot write {}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// The plugin's events cannot be read.
     #[error("cannot use what the analysis has written")]
     Events(#[from] analysis::ReadError),

@@ -265,7 +265,7 @@ impl From<&AnalyzeError> for Exit {
     fn from(error: &AnalyzeError) -> Exit {
         match error {
             AnalyzeError::NoProfile { .. } => Exit::Missing,
-            AnalyzeError::Events(_) => Exit::Failed,
+            AnalyzeError::Events(_) | AnalyzeError::Write { .. } => Exit::Failed,
             AnalyzeError::Target(_) => Exit::Usage,
         }
     }

@@ -12,7 +12,9 @@ use panda_host::progress::{Length, Progress};
 use panda_host::{Panda, PluginSpec, Source};
 use schemars::JsonSchema;
 use serde::Serialize;
-use trace::{Failed, Failure, Odd, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
+use trace::{
+    Failed, Failure, Odd, PROFILE, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name,
+};
 
 use super::container::{DockerArgs, started};
 use super::context::Context;
@@ -122,7 +124,17 @@ impl Args {
         for (file, place) in links {
             symlink(file, place)?;
         }
+        // Where analyses of Linux guests look for it.
+        let profile = work.path().join(PROFILE);
+        if let (false, Some(known)) = (more.is_empty(), trace.profile().map_err(ReplayTraceError::from)?) {
+            fs::write(&profile, known.to_json().map_err(io::Error::from)?)?;
+        }
         let replayed = show(&what, &interrupt, name, context, Said::Shown);
+        if let Err(error) = fs::remove_file(&profile)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(error.into());
+        }
         for Odd(what) in trace::bring(work.path(), &out, &more)? {
             complain(what);
         }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use predicates::prelude::PredicateBooleanExt;
 use predicates::str::contains;
 use testkit::machine::{Plugin, Run, lab};
 use testkit::plugin::own;
-use testkit::program::{home, pandacap};
+use testkit::program::{home, pandacap, recorded};
 
 /// Creates a plugin in `folder`.
 pub fn begin(name: &str, folder: &Path) {
@@ -45,6 +46,19 @@ fn a_new_plugin_builds_and_logs_what_it_sees_in_a_trace() {
     replay("./libpanda_none.so").assert().code(2).stderr(contains("no such file"));
     let dry = replay(&plugin).arg("--dry-run").assert().success();
     dry.stdout(contains("panda_sightings.so")).stdout(contains("PANDA_DIR=panda-dir"));
+}
+
+#[test]
+fn a_new_plugin_for_linux_guests_needs_no_arguments() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("mine");
+    pandacap(home()).args(["plugin", "new", "programs", "--linux"]).arg(&folder).assert().success();
+    let plugin = own("programs", &folder).into_os_string().into_string().unwrap();
+    let (_trace, trace) = recorded(&["sh", "-c", "/bin/ls / >/dev/null"]);
+    let mut replay = pandacap(home());
+    replay.arg("replay").arg(trace).args(["--plugin", &plugin]).current_dir(dir.path());
+    replay.assert().success().stdout(contains("executes /bin/busybox").and(contains("system calls")));
+    assert!(!dir.path().join("profile.json").exists(), "it is the trace's");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod event;
 mod privilege;
 mod process;
+mod prov;
 mod read;
 mod report;
 
@@ -11,5 +12,6 @@ pub use self::event::{
 };
 pub use self::privilege::Escalation;
 pub use self::process::{Connection, NameChange, Named, Process, Program, Use, UserChange, Way};
+pub use self::prov::Provenance;
 pub use self::read::{Events, ReadError};
 pub use self::report::{Report, Terminal};

@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use ::guest::Guest;
-use analysis::{Events, Report};
+use analysis::{Events, Provenance, Report};
 use machine::Interrupt;
 use panda_host::{ACTIVITY, Panda, PluginSpec};
 use rr_log::Target;
@@ -55,6 +55,10 @@ pub struct Args {
     /// With --events: every system call too
     #[arg(long, requires = "events")]
     calls: bool,
+
+    /// Also write who made or changed what from what to this file, as W3C PROV-JSON
+    #[arg(long, value_name = "FILE")]
+    prov: Option<PathBuf>,
 
     /// Record the environment of each program too
     #[arg(long)]
@@ -128,6 +132,11 @@ impl Args {
         }
         let report = self.report(work.path(), exit)?;
         let exit = self.judge(&report, exit);
+        if let Some(path) = &self.prov {
+            let document = serde_json::to_vec(&Provenance::of(&report)).map_err(io::Error::from)?;
+            files::replace(path, &document)
+                .map_err(|source| AnalyzeError::Write { path: path.clone(), source })?;
+        }
         let document = Document {
             trace: &trace.folder,
             failure: replayed.failure.as_ref().map(Failed::from),
@@ -192,7 +201,8 @@ impl Args {
         };
         let report = Events::open(events).and_then(Report::of).map_err(AnalyzeError::from)?;
         if let Some(kept) = &self.events {
-            fs::rename(&path, kept)?;
+            let failed = |source| AnalyzeError::Write { path: kept.clone(), source };
+            fs::rename(&path, kept).map_err(failed)?;
         }
         Ok(report)
     }

@@ -14,16 +14,20 @@ use crate::cli::error::{Error, NewError, PluginError};
 use crate::cli::exit::Exit;
 
 /// The crate's files.
-const TEMPLATE: [(&str, &str); 5] = [
+const TEMPLATE: [(&str, &str); 4] = [
     ("Cargo.toml", include_str!("template/Cargo.toml.in")),
     ("build.rs", include_str!("template/build.rs")),
-    ("src/lib.rs", include_str!("template/lib.rs.in")),
     ("README.md", include_str!("template/README.md.in")),
     (".gitignore", include_str!("template/gitignore")),
 ];
 
-/// The crate that plugins depend on.
+/// The plugin itself, and the one that follows a Linux guest.
+const SOURCE: &str = include_str!("template/lib.rs.in");
+const LINUX_SOURCE: &str = include_str!("template/linux.rs.in");
+
+/// The crate that plugins depend on, and the one beside it that follows Linux guests.
 const CRATE: &str = "panda-plugin";
+const LINUX_CRATE: &str = "panda-linux";
 
 /// Arguments of `plugin new`.
 #[derive(Args, Debug)]
@@ -33,6 +37,10 @@ pub struct New {
 
     /// The folder to create, which may exist if it is empty [default: ./panda_NAME]
     dir: Option<PathBuf>,
+
+    /// Start from what a Linux guest does: its system calls, processes and files, as events
+    #[arg(long)]
+    linux: bool,
 
     /// Where to find the crate panda-plugin: a checkout of pandacap, or the URL of its git repository
     /// [default: the checkout that this pandacap was built in]
@@ -100,7 +108,7 @@ impl New {
             Some(named) => Layer::named(named)?,
             None => Layer::around(&context.program).map_err(PluginError::from)?,
         };
-        write(&folder, name, &layer)?;
+        write(&folder, name, &layer, self.linux)?;
         let plugin = folder.join(format!("target/release/libpanda_{name}.so"));
         let made = Made { name, folder, plugin, layer: layer.to_string() };
         context.output.give(&made, |out| made.tell(out))?;
@@ -142,10 +150,10 @@ impl Layer {
         found.map(Layer::Folder).ok_or_else(|| NewError::Unknown(program.to_owned()))
     }
 
-    /// The dependency's source as `Cargo.toml` states it.
-    fn dependency(&self) -> String {
+    /// Where `Cargo.toml` says that one of the layer's crates is.
+    fn dependency(&self, name: &str) -> String {
         let (kind, place) = match self {
-            Layer::Folder(folder) => ("path", folder.to_string_lossy().into_owned()),
+            Layer::Folder(folder) => ("path", folder.with_file_name(name).to_string_lossy().into_owned()),
             Layer::Git(url) => ("git", url.clone()),
         };
         // A JSON string is also a TOML string.
@@ -158,17 +166,25 @@ fn is_crate(folder: &Path) -> bool {
 }
 
 /// Writes the crate's files to `folder`, which must be new or empty.
-fn write(folder: &Path, name: &str, layer: &Layer) -> Result<(), PluginError> {
+fn write(folder: &Path, name: &str, layer: &Layer, linux: bool) -> Result<(), PluginError> {
     let source = folder.join("src");
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(NewError::NotEmpty(folder.to_owned()).into());
     }
     fs::create_dir_all(&source).map_err(PluginError::io(&source))?;
-    for (file, template) in TEMPLATE {
+    let (source, linux) = match linux {
+        true => {
+            let dependency = format!("{LINUX_CRATE} = {{ {} }}\n", layer.dependency(LINUX_CRATE));
+            (LINUX_SOURCE, dependency)
+        }
+        false => (SOURCE, String::new()),
+    };
+    for (file, template) in TEMPLATE.into_iter().chain([("src/lib.rs", source)]) {
         let text = template
             .replace("@NAME@", name)
             .replace("@RUST@", env!("CARGO_PKG_RUST_VERSION"))
-            .replace("@LAYER@", &layer.dependency());
+            .replace("@LINUX@\n", &linux)
+            .replace("@LAYER@", &layer.dependency(CRATE));
         let path = folder.join(file);
         fs::write(&path, text).map_err(PluginError::io(&path))?;
     }
@@ -203,7 +219,7 @@ mod tests {
         }
         assert!(Layer::named(&root.path().join("nowhere").to_string_lossy()).is_err());
         let git = Layer::named("https://example.org/\"pandacap").expect("a URL");
-        assert_eq!(git.dependency(), r#"git = "https://example.org/\"pandacap""#);
+        assert_eq!(git.dependency(CRATE), r#"git = "https://example.org/\"pandacap""#);
         Ok(())
     }
 }
