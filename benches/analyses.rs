@@ -17,8 +17,8 @@ const WAYS: [(&str, &[&str]); 3] = [
     ("analyze", &["analyze"]),
     ("syscalls2", &["replay", "--os", "linux-64-any", "--plugin", "syscalls2"]),
 ];
-/// Turns of a loop in the guest's shell, for a trace of computing.
-const TURNS: u32 = 400_000;
+/// Turns of a loop in the guest's shell: about 500 million instructions of computing.
+const TURNS: u32 = 33_000;
 
 fn main() {
     let runs = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(7);
