@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Lists the crates that are in the programs: their licences' texts, and a bill of materials (CycloneDX).
 
-usage: bundled.py VERSION THIRD-PARTY.txt SBOM.json
+usage: bundled.py THIRD-PARTY.txt SBOM.json
 """
 import json
 import os
@@ -10,7 +10,7 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
-PROGRAMS = ["pandacap", "pandacap-plugin", "recctrlu"]
+PROGRAMS = ["pandacap", "pandacap-plugin", "analysis-activity", "recctrlu"]
 TARGET = "x86_64-unknown-linux-gnu"
 TEXTS = ("LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE")
 
@@ -89,8 +89,9 @@ def bill(version, packages, epoch):
 
 
 def main():
-    version, licences, sbom = sys.argv[1:]
+    licences, sbom = sys.argv[1:]
     packages = bundled()
+    version = next(package["version"] for package in packages if package["name"] == "pandacap")
     strangers = [package for package in packages if package["source"]]
     Path(licences).write_text(third_party(strangers))
     epoch = int(os.environ["SOURCE_DATE_EPOCH"])
