@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use testkit::debian::{Machine, warm_debian};
+use testkit::figures::median;
 use testkit::program::{home, pandacap};
 use trace::Trace;
 
@@ -49,11 +50,6 @@ fn main() {
         ]);
     }
     println!("{table}");
-}
-
-fn median(mut measured: Vec<f64>) -> f64 {
-    measured.sort_by(f64::total_cmp);
-    measured[measured.len() / 2]
 }
 
 /// A login by SSH that looks around and leaves.

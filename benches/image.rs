@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use testkit::checkout::home;
+use testkit::figures::median;
 use testkit::image::{IMAGE, image};
 use testkit::program::pandacap;
 
@@ -199,10 +200,6 @@ fn cost(pairs: usize) {
     };
     let docker = format!("--docker={IMAGE}");
     let measured: Vec<(f64, f64)> = (0..pairs).map(|_| (seconds(&[]), seconds(&[&docker]))).collect();
-    let median = |mut values: Vec<f64>| {
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
     let mut rows = table(&[
         "rec -- true, booting the tiny guest",
         "outside",
@@ -211,9 +208,9 @@ fn cost(pairs: usize) {
     ]);
     rows.add_row([
         format!("wall time of {pairs} pairs"),
-        format!("{:.2} s", median(measured.iter().map(|pair| pair.0).collect())),
-        format!("{:.2} s", median(measured.iter().map(|pair| pair.1).collect())),
-        format!("{:.3}", median(measured.iter().map(|(out, inside)| inside / out).collect())),
+        format!("{:.2} s", median(measured.iter().map(|pair| pair.0))),
+        format!("{:.2} s", median(measured.iter().map(|pair| pair.1))),
+        format!("{:.3}", median(measured.iter().map(|(out, inside)| inside / out))),
     ]);
     println!("{rows}");
 }

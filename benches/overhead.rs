@@ -6,17 +6,20 @@
 
 use std::env;
 use std::fs;
-use std::thread::sleep;
 use std::time::Duration;
 
 use comfy_table::{Table, presets::ASCII_MARKDOWN};
 use panda_host::Panda;
 use rr_log::Target;
 use testkit::checkout::home;
+use testkit::figures::median;
 use testkit::machine::{Lab, Plugin, Run};
 use testkit::monitor::Monitor;
 use testkit::program::selection;
+use testkit::wait::until_said;
 
+/// How long the guest may take to boot, and to do its work.
+const PATIENCE: Duration = Duration::from_secs(300);
 /// The piece of work.
 const WORK: &str = "probe work 3000";
 
@@ -46,13 +49,8 @@ fn main() {
             eprintln!("{figure}: {a:.2} s, {b:.2} s");
             measured.push((a, b));
         }
-        let median = |mut values: Vec<f64>| {
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        let ratio = median(measured.iter().map(|(without, with)| with / without).collect());
-        let column =
-            |of: fn(&(f64, f64)) -> f64| format!("{:.2} s", median(measured.iter().map(of).collect()));
+        let ratio = median(measured.iter().map(|(without, with)| with / without));
+        let column = |of: fn(&(f64, f64)) -> f64| format!("{:.2} s", median(measured.iter().map(of)));
         let cells = [column(|pair| pair.0), column(|pair| pair.1), format!("{ratio:.3}"), pairs.to_string()];
         table.add_row([figure.to_owned()].into_iter().chain(cells));
     };
@@ -86,15 +84,10 @@ fn by_monitor(lab: &Lab) -> f64 {
         let said = fs::File::create(dir.path().join("said")).unwrap();
         let child = panda.stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap();
         let console = dir.path().join("console");
-        let wait_for = |word: &str| {
-            while !fs::read_to_string(&console).is_ok_and(|text| text.contains(word)) {
-                sleep(Duration::from_millis(20));
-            }
-        };
-        wait_for("ready");
+        until_said(&console, "ready", PATIENCE);
         let mut monitor = Monitor::connect(dir.path()).unwrap();
         monitor.ask("begin_record work").unwrap();
-        wait_for("done");
+        until_said(&console, "done", PATIENCE);
         monitor.ask("end_record").unwrap();
         let run = Run::after(dir, child);
         assert_eq!(run.recordings(), ["work"]);

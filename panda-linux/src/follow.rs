@@ -34,11 +34,11 @@ pub enum Event<'a> {
         /// Whether it is the last of its process's threads.
         last: bool,
     },
-    /// A task acts as somebody else than before.
+    /// A task's credentials have changed.
     Changed {
-        /// As whom it acted.
+        /// The credentials before.
         before: Credentials,
-        /// As whom it acts now.
+        /// The credentials after.
         after: Credentials,
         /// The call in which it was seen, if there was one.
         call: Option<&'a Call>,

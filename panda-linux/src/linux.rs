@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::Read as _;
 
-use kernel_profile::Profile;
+use kernel_profile::{FILE, MAX_BYTES, Profile};
 use panda_plugin::{Argument, Arguments, Callback, Cpu, Panda, Plugin, argument};
 
 use crate::Unfollowable;
@@ -14,10 +14,8 @@ use crate::guest::Guest;
 use crate::kernel::Kernel;
 
 /// The argument that every analysis has.
-pub const PROFILE: Argument = argument("profile", "profile.json", "the profile of the guest's kernel");
+pub const PROFILE: Argument = argument("profile", FILE, "the profile of the guest's kernel");
 
-/// The largest profile that is read.
-const MOST: u64 = 64 << 20;
 /// The upper half of the address space is the kernel's.
 const KERNEL_HALF: u64 = 1 << 63;
 /// How many of the first instructions in the kernel are tried, until it is found; later, ever fewer are.
@@ -77,7 +75,7 @@ impl<A: Analysis> Plugin for Linux<A> {
     fn load(arguments: &Arguments) -> Result<Linux<A>, Box<dyn Error>> {
         let path = arguments.path(PROFILE.name)?;
         let mut text = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(MOST).read_to_end(&mut text));
+        let read = File::open(&path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text));
         read.map_err(|error| format!("the profile {}: {error}", path.display()))?;
         let profile = Profile::read(&text)
             .map_err(|error| format!("the profile {} is not a kernel's: {error}", path.display()))?;

@@ -1,4 +1,4 @@
-//! Sockets: who talks to whom.
+//! Sockets: their own addresses and those of their peers.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

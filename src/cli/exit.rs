@@ -47,17 +47,20 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// Every way to end.
+    const ALL: [Exit; 7] = [
+        Exit::Done,
+        Exit::Failed,
+        Exit::Usage,
+        Exit::Missing,
+        Exit::Unverified,
+        Exit::Guest,
+        Exit::Interrupted,
+    ];
+
     /// What a pandacap in a container exited with; a code that is none of pandacap's is a failure.
     pub fn from_code(code: u8) -> Exit {
-        match code {
-            0 => Exit::Done,
-            2 => Exit::Usage,
-            3 => Exit::Missing,
-            4 => Exit::Unverified,
-            5 => Exit::Guest,
-            130 => Exit::Interrupted,
-            _ => Exit::Failed,
-        }
+        Exit::ALL.into_iter().find(|&exit| exit as u8 == code).unwrap_or(Exit::Failed)
     }
 }
 
@@ -325,16 +328,6 @@ mod tests {
     use std::io;
     use trace::PluginName;
 
-    const ALL: [Exit; 7] = [
-        Exit::Done,
-        Exit::Failed,
-        Exit::Usage,
-        Exit::Missing,
-        Exit::Unverified,
-        Exit::Guest,
-        Exit::Interrupted,
-    ];
-
     #[test]
     fn the_documentation_lists_exactly_the_exit_codes_that_exist() {
         let page = include_str!("../../docs/exit-codes.md");
@@ -345,8 +338,8 @@ mod tests {
                 Some((cells.next()?.parse().ok()?, cells.next()?.trim_matches('`')))
             })
             .collect();
-        let words = ALL.map(|exit| serde_json::to_value(exit).expect("a word"));
-        let known: Vec<(u8, &str)> = std::iter::zip(ALL, &words)
+        let words = Exit::ALL.map(|exit| serde_json::to_value(exit).expect("a word"));
+        let known: Vec<(u8, &str)> = std::iter::zip(Exit::ALL, &words)
             .map(|(exit, word)| (exit as u8, word.as_str().expect("a word")))
             .collect();
         assert_eq!(told, known);

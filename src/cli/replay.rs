@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use indicatif::HumanCount;
+use kernel_profile::FILE as PROFILE;
 use machine::Interrupt;
 use panda_host::progress::{Length, Progress};
 use panda_host::{Panda, PluginSpec, Source};
 use schemars::JsonSchema;
 use serde::Serialize;
-use trace::{
-    Failed, Failure, Odd, PROFILE, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name,
-};
+use trace::{Failed, Failure, Odd, Replay, ReplayError, ReplayOf, Step, Trace, log_name, snapshot_name};
 
 use super::container::{DockerArgs, started};
 use super::context::Context;

@@ -210,7 +210,7 @@ fn plain(found: panda_linux::Credentials) -> Credentials {
     Credentials { uid, euid, suid, gid, egid, sgid, capabilities }
 }
 
-/// How credentials came to be others.
+/// How credentials changed.
 fn how(call: Option<&Call>, committed: bool) -> How {
     match (call.and_then(Call::name), call) {
         _ if !committed => How::None,

@@ -174,11 +174,11 @@ pub enum Event {
         /// How much.
         bytes: u64,
     },
-    /// The process acts as somebody else.
+    /// The process's credentials have changed.
     CredentialsChanged {
-        /// As whom it acted.
+        /// The credentials before.
         before: Credentials,
-        /// As whom it acts now.
+        /// The credentials after.
         after: Credentials,
         /// How that came about.
         how: How,
@@ -241,7 +241,7 @@ pub struct RecentCall {
     pub result: i64,
 }
 
-/// As whom a process acts.
+/// A process's users, groups and capabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Credentials {
     /// The real user.
@@ -260,7 +260,7 @@ pub struct Credentials {
     pub capabilities: u64,
 }
 
-/// How a process came to act as somebody else.
+/// How a process's credentials changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "by", content = "call")]
 pub enum How {

@@ -9,16 +9,16 @@ use crate::process::{Process, UserChange};
 /// How far up a process's ancestors are listed.
 const ANCESTORS: usize = 64;
 
-/// A process came to more rights.
+/// A process gained privileges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Escalation {
     /// When that was seen, in guest instructions.
     pub instructions: u64,
     /// The process, and those that it descends from, up to the first: places in the list of processes.
     pub chain: Vec<usize>,
-    /// As whom it acted.
+    /// The credentials before.
     pub before: Credentials,
-    /// As whom it acts now.
+    /// The credentials after.
     pub after: Credentials,
     /// How that came about.
     pub how: How,

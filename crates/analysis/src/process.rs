@@ -22,11 +22,11 @@ pub struct Process {
     pub ended: Option<u64>,
     /// How it ended.
     pub fate: Option<Fate>,
-    /// As whom it acted at first.
+    /// Its credentials at first.
     pub credentials: Credentials,
     /// The programs that it executed, one after another. The first may have been there before the trace.
     pub programs: Vec<Program>,
-    /// As whom it acted later.
+    /// Each change of its credentials, in order.
     pub changes: Vec<UserChange>,
     /// The files that it opened or used, by path.
     pub files: Vec<Use>,
@@ -54,14 +54,14 @@ pub struct Program {
     pub environment: Vec<String>,
 }
 
-/// A process came to act as somebody else.
+/// A change of a process's credentials.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct UserChange {
     /// When that was seen.
     pub instructions: u64,
-    /// As whom it acted.
+    /// The credentials before.
     pub before: Credentials,
-    /// As whom it acts now.
+    /// The credentials after.
     pub after: Credentials,
     /// How that came about.
     pub how: How,

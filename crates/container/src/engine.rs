@@ -50,12 +50,12 @@ impl Engine {
         }
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        let lines: Vec<&str> = said.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let lines = said.lines().map(str::trim_end).filter(|line| !line.is_empty());
         Err(ContainerError::Engine {
             engine: self.name,
             what: arguments.first().map_or_else(String::new, |word| word.to_string_lossy().into_owned()),
             status: output.status,
-            said: lines[lines.len().saturating_sub(TOLD)..].join("\n  "),
+            said: files::last(lines, TOLD).join("\n  "),
         })
     }
 }

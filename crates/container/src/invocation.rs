@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_are_open_to_whom_they_were_opened() {
+    fn each_port_has_the_scope_that_was_asked_for() {
         let ports = ["22:10000:l", "53:5353:*:udp"].map(|port| port.parse().expect("a port"));
         let line = words(&Invocation { network: Network::Default(ports.into()), ..invocation() }).join(" ");
         assert!(line.contains("--publish 127.0.0.1:10000:22/tcp"), "{line}");

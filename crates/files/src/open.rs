@@ -1,7 +1,7 @@
 //! Files that others made: opened only if they are plain ones, and copied without what else they carry.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -32,6 +32,13 @@ fn regular(path: &Path, flags: OFlags) -> io::Result<File> {
 /// Copies what is in a regular file into a new one, and never its mode: with set-user-ID it would run as us.
 pub fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     io::copy(&mut open(from)?, &mut File::create_new(to)?)
+}
+
+/// Reads a file, up to one byte more than `most`: a longer result has too much in it, whatever the file's size.
+pub fn read_up_to(file: File, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

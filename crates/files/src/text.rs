@@ -21,8 +21,14 @@ pub fn last_lines(path: &Path, count: usize) -> io::Result<Vec<String>> {
     let mut end = Vec::new();
     file.take(END).read_to_end(&mut end)?;
     let text = String::from_utf8_lossy(&end);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    Ok(lines[lines.len().saturating_sub(count)..].iter().map(|line| (*line).to_owned()).collect())
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    Ok(last(lines, count).into_iter().map(str::to_owned).collect())
+}
+
+/// The last of some lines, at most `count`.
+pub fn last<'a>(lines: impl Iterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
+    let mut lines: Vec<&str> = lines.collect();
+    lines.split_off(lines.len().saturating_sub(count))
 }
 
 /// The line, counted from 1, in which a span of `text` begins.

@@ -9,10 +9,10 @@ use crate::draft::Draft;
 use crate::error::GuestError;
 use crate::guest::Guest;
 use crate::manifest::{BootSign, GuestDisk, GuestManifest, MANIFEST, Origin, SCHEMA};
-use crate::profile::{self, PROFILE};
+use crate::profile;
 use crate::tool::{self, ToolError};
 use files::FileDigest;
-use kernel_profile::Profile;
+use kernel_profile::{FILE, Profile};
 use machine::{Base, Below, Format, Formats, Nic, Overlays};
 use panda_host::Progress;
 use rr_log::Target;
@@ -73,7 +73,7 @@ pub fn import(home: &Path, name: &str, what: Import, progress: &dyn Progress) ->
     match (&what.profile, &kernel) {
         (Some(profile), _) => {
             let text = profile.to_json().map_err(|error| files(error.into()))?;
-            fs::write(draft.folder().join(PROFILE), text).map_err(files)?;
+            fs::write(draft.folder().join(FILE), text).map_err(files)?;
         }
         (None, Some(kernel)) => profile::make_in(draft.folder(), kernel).map_err(files)?,
         (None, None) => {}

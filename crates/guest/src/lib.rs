@@ -22,7 +22,7 @@ pub use self::error::{GuestError, WarmError};
 pub use self::guest::{Guest, Listed, guests};
 pub use self::import::{Import, import, shrink};
 pub use self::manifest::{BootSign, GuestDisk, GuestManifest, Login, MANIFEST, Origin, SCHEMA};
-pub use self::profile::{PROFILE, read_profile};
+pub use self::profile::read_profile;
 pub use self::shell::shell;
 pub use self::store::remove;
 pub use self::tool::ToolError;

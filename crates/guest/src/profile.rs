@@ -1,26 +1,23 @@
 //! A guest's kernel profile: made of its kernel, and kept beside its manifest.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use files::FileDigest;
 use kernel::{Kernel, MAX_GIVEN, given};
-use kernel_profile::Profile;
+use kernel_profile::{FILE, Profile};
 
 use crate::error::GuestError;
 use crate::guest::Guest;
 use crate::manifest::{GuestManifest, MANIFEST};
 
-/// The profile's name in a guest's folder.
-pub const PROFILE: &str = "profile.json";
-
 impl Guest {
     /// The profile of the guest's kernel. One that is not there is made, and kept if the guest can be changed.
     pub fn profile(&self) -> Result<Profile, GuestError> {
-        if self.manifest.files.contains_key(PROFILE)
+        if self.manifest.files.contains_key(FILE)
             // One of another pandacap is made again.
-            && let Ok(profile) = read_profile(&self.folder.join(PROFILE))
+            && let Ok(profile) = read_profile(&self.folder.join(FILE))
         {
             return Ok(profile);
         }
@@ -43,14 +40,14 @@ impl Guest {
         let write = |manifest: &GuestManifest| {
             files::replace(&self.folder.join(MANIFEST), &serde_json::to_vec_pretty(manifest)?)
         };
-        let (path, mut manifest) = (self.folder.join(PROFILE), self.manifest.clone());
+        let (path, mut manifest) = (self.folder.join(FILE), self.manifest.clone());
         let text = profile.to_json().map_err(|error| files(error.into()))?;
         // Whenever this is cut short, the files are those of the manifest.
-        if manifest.files.remove(PROFILE).is_some() {
+        if manifest.files.remove(FILE).is_some() {
             write(&manifest).map_err(files)?;
         }
         files::replace(&path, &text).map_err(files)?;
-        manifest.files.insert(PROFILE.to_owned(), FileDigest::of(&path).map_err(files)?);
+        manifest.files.insert(FILE.to_owned(), FileDigest::of(&path).map_err(files)?);
         write(&manifest).map_err(files)
     }
 
@@ -62,7 +59,7 @@ impl Guest {
 /// Makes the profile of a guest in the making. A kernel that does not tell enough is no reason not to make the guest.
 pub(crate) fn make_in(folder: &Path, kernel: &str) -> io::Result<()> {
     match Kernel::open(&folder.join(kernel)).and_then(|kernel| kernel.profile()) {
-        Ok(profile) => fs::write(folder.join(PROFILE), profile.to_json()?),
+        Ok(profile) => fs::write(folder.join(FILE), profile.to_json()?),
         Err(error) => {
             log::info!("there is no kernel profile: {}", files::chain(&error));
             Ok(())
@@ -72,9 +69,7 @@ pub(crate) fn make_in(folder: &Path, kernel: &str) -> io::Result<()> {
 
 /// Reads a profile from a file, which need not be trusted: one of ours, or Volatility's ISF.
 pub fn read_profile(path: &Path) -> Result<Profile, GuestError> {
-    let failed = |source| GuestError::ProfileFile { path: path.to_owned(), source };
-    let mut text = Vec::new();
-    let read = files::open(path).and_then(|file| file.take(MAX_GIVEN as u64 + 1).read_to_end(&mut text));
-    read.map_err(failed)?;
+    let text = files::open(path).and_then(|file| files::read_up_to(file, MAX_GIVEN));
+    let text = text.map_err(|source| GuestError::ProfileFile { path: path.to_owned(), source })?;
     given(&text).map_err(|source| GuestError::Profile { path: path.to_owned(), source })
 }

@@ -42,8 +42,8 @@ pub(super) fn run(command: &mut Command) -> Result<Vec<u8>, ToolError> {
     // Some tell what is wrong on standard output.
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let said = lines[lines.len().saturating_sub(TOLD)..].join("\n  ");
+    let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let said = files::last(lines, TOLD).join("\n  ");
     Err(ToolError::Failed { command: words(command), status: output.status, said })
 }
 

@@ -8,4 +8,4 @@ mod profile;
 pub use self::architecture::Architecture;
 pub use self::bounded::MAX_SIZE;
 pub use self::error::ReadError;
-pub use self::profile::{MAX_BYTES, Profile, SCHEMA};
+pub use self::profile::{FILE, MAX_BYTES, Profile, SCHEMA};

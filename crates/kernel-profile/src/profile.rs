@@ -10,6 +10,8 @@ use crate::error::ReadError;
 
 /// The version of the format; a reader refuses every other.
 pub const SCHEMA: u32 = 1;
+/// What the file is called that has the profile of a guest, or of a trace.
+pub const FILE: &str = "profile.json";
 /// The largest file that is read. Real ones have less than 100 kB.
 pub const MAX_BYTES: usize = 8 << 20;
 

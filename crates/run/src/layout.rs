@@ -11,7 +11,7 @@ pub(crate) const PANDA_LOG: &str = "record.log";
 /// What PANDA said while it replayed.
 pub(crate) const REPLAY_LOG: &str = "replay.log";
 /// Where the guest's kernel keeps what analyses read.
-pub(crate) const PROFILE: &str = trace::PROFILE;
+pub(crate) const PROFILE: &str = kernel_profile::FILE;
 /// What the guest wrote to its disk.
 pub(crate) const DISK: &str = "disk.qcow2";
 /// What the tiny guest boots.

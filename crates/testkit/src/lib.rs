@@ -10,6 +10,7 @@ pub mod checkout;
 pub mod debian;
 pub mod disk;
 pub mod fake;
+pub mod figures;
 pub mod files;
 pub mod foreign;
 pub mod gap;

@@ -1,14 +1,13 @@
 //! A finished trace.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use kernel_profile::{Profile, ReadError};
+use kernel_profile::{FILE, MAX_BYTES, Profile, ReadError};
 use machine::Machine;
 
 use crate::manifest::{MANIFEST, Manifest, ManifestError};
-use crate::names::PROFILE;
 
 /// The most bytes that a manifest may have; real ones have a few thousand.
 const MANIFEST_BYTES: u64 = 16 << 20;
@@ -87,14 +86,12 @@ impl Trace {
     /// The profile of the kernel that was recorded, if the trace has one. It is as little trusted as the rest of the
     /// trace.
     pub fn profile(&self) -> Result<Option<Profile>, TraceError> {
-        if !self.manifest.files.contains_key(PROFILE) {
+        if !self.manifest.files.contains_key(FILE) {
             return Ok(None);
         }
-        let path = self.folder.join(PROFILE);
-        let mut text = Vec::new();
-        let read = files::open_unlinked(&path)
-            .and_then(|file| file.take(kernel_profile::MAX_BYTES as u64 + 1).read_to_end(&mut text));
-        match read.map(|_| Profile::read(&text)) {
+        let path = self.folder.join(FILE);
+        let text = files::open_unlinked(&path).and_then(|file| files::read_up_to(file, MAX_BYTES));
+        match text.map(|text| Profile::read(&text)) {
             Ok(Ok(profile)) => Ok(Some(profile)),
             Ok(Err(source)) => Err(TraceError::Profile { path, source }),
             Err(source) => Err(TraceError::Unreadable { path, source }),

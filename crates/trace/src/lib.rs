@@ -23,7 +23,7 @@ pub use self::manifest::{
     Arguments, Attempts, DiskId, GuestId, MANIFEST, Manifest, ManifestError, Package, PandaEnd, PandaId,
     RecordingInfo, SCHEMA, Seconds, Verification,
 };
-pub use self::names::{PROFILE, log_name, lossy, snapshot_name};
+pub use self::names::{log_name, lossy, snapshot_name};
 pub use self::partial::{Partial, PartialError, leftovers};
 pub use self::replay::{Line, Replay, ReplayError, ReplayOf, Step, replay};
 pub use self::results::{Odd, bring};

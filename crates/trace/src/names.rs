@@ -2,9 +2,6 @@
 
 use std::path::Path;
 
-/// The name of the profile of the kernel that was recorded.
-pub const PROFILE: &str = "profile.json";
-
 /// The name of the recording's snapshot.
 pub fn snapshot_name(name: &str) -> String {
     format!("{name}-rr-snp")

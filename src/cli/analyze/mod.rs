@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ::guest::Guest;
 use analysis::{Events, Provenance, Report};
+use kernel_profile::FILE as PROFILE;
 use machine::Interrupt;
 use panda_host::{ACTIVITY, Panda, PluginSpec};
 use rr_log::Target;
@@ -23,8 +24,7 @@ use super::replay::{self, Said};
 use super::terminal::complain;
 use super::values;
 
-/// What the plugin is called with.
-const PROFILE: &str = "profile.json";
+/// Where the plugin writes what it sees.
 const EVENTS: &str = "activity.jsonl";
 
 /// Report what the guest did in a trace: processes, files, connections, users
@@ -178,14 +178,10 @@ impl Args {
 
     /// Where PANDA runs: on the disk on which the events are kept, if they are.
     fn work(&self) -> Result<tempfile::TempDir, Error> {
-        let folder = self.events.as_ref().map(|file| file.parent().unwrap_or(Path::new("")));
-        Ok(match folder {
-            Some(folder) if folder.as_os_str().is_empty() => {
-                tempfile::Builder::new().prefix(".pandacap-").tempdir_in(".")?
-            }
-            Some(folder) => tempfile::Builder::new().prefix(".pandacap-").tempdir_in(folder)?,
-            None => tempfile::tempdir()?,
-        })
+        let Some(events) = &self.events else { return Ok(tempfile::tempdir()?) };
+        let folder = events.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        Ok(tempfile::Builder::new().prefix(".pandacap-").tempdir_in(folder)?)
     }
 
     /// Reads the events, and keeps them if they are wanted.

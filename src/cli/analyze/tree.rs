@@ -122,7 +122,7 @@ fn user(out: &mut impl Write, change: &UserChange, indent: &str) -> io::Result<(
     writeln!(out, "{indent}{before} -> {after}, {}, at {at}", by(how))
 }
 
-/// As whom a process acts, in short.
+/// A process's credentials, in short.
 fn who(credentials: &Credentials) -> String {
     let Credentials { uid, euid, suid, gid, egid, capabilities, .. } = *credentials;
     let mut who = format!("user {euid}");

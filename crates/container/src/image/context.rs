@@ -7,7 +7,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use guest::{Guest, MANIFEST, PROFILE, tiny};
+use guest::{Guest, MANIFEST, tiny};
+use kernel_profile::FILE as PROFILE;
 use panda_host::{ACTIVITY, Embedded, Progress, RECCTRL, RELEASE, install};
 use rr_log::Target;
 

@@ -26,8 +26,8 @@ pub fn run_here(bootstrap: Bootstrap<'_>) -> Result<(), BootstrapError> {
         || output.status.to_string(),
         |failed| failed.replacen(" status ", " failed with status ", 1),
     );
-    let said: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with(FAILED)).collect();
-    let said = said[said.len().saturating_sub(TOLD)..].join("\n  ");
+    let others = lines.iter().copied().filter(|line| !line.starts_with(FAILED));
+    let said = files::last(others, TOLD).join("\n  ");
     Err(BootstrapError::Container { failed, said })
 }
 

@@ -2,7 +2,6 @@
 
 mod profile;
 
-use std::io::Read;
 use std::path::Path;
 
 use kernel_profile::Profile;
@@ -27,13 +26,8 @@ impl Kernel {
     /// Reads the kernel in a file, which need not be trusted.
     pub fn open(path: &Path) -> Result<Kernel, KernelError> {
         let failed = |source| KernelError::File { path: path.to_owned(), source };
-        let mut file = Vec::new();
-        files::open(path)
-            .map_err(failed)?
-            .take(MAX_IMAGE as u64 + 1)
-            .read_to_end(&mut file)
-            .map_err(failed)?;
-        Kernel::read(file)
+        let file = files::open(path).and_then(|file| files::read_up_to(file, MAX_IMAGE));
+        Kernel::read(file.map_err(failed)?)
     }
 
     /// Reads a kernel.
